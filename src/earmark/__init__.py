@@ -1,0 +1,5 @@
+"""earmark: a search engine for sound."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0.dev0"
