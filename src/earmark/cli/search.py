@@ -1,0 +1,87 @@
+"""``earmark search`` and ``earmark random``."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from earmark.cli import common
+from earmark.errors import NotAvailable
+
+if TYPE_CHECKING:
+    from earmark.library.hits import Hits
+
+_K = click.option(
+    "-k", type=click.IntRange(min=1), default=10, show_default=True, help="How many at most."
+)
+_PLAY = click.option("--play", is_flag=True, help="Play the hits, best first, if a player is here.")
+
+
+@click.command()
+@click.argument("text", required=False)
+@click.option("--audio", metavar="FILE[#start-end]", help="A recording, or a moment of it.")
+@click.option("--like", multiple=True, metavar="X[#start-end]", help="A track's id or path.")
+@click.option("--unlike", multiple=True, metavar="X[#start-end]", help="A track to stay away from.")
+@click.option("--by", multiple=True, metavar="KIND_OR_ENCODER", help="Who may answer, or metadata.")
+@common.where_option
+@click.option("--exclude-self", is_flag=True, help="Leave out the query's own file.")
+@click.option("--aspect", metavar="NAME=W,...", help="Weigh aspects of sound [a later version].")
+@click.option("--explain", is_flag=True, help="Show the rank with each encoder.")
+@_K
+@click.option("--exact", is_flag=True, help="Look at every row, whatever the indexes say.")
+@_PLAY
+@common.json_option
+@common.library_option
+def search(
+    library: str | None, as_json: bool, play: bool, explain: bool, aspect: str | None, **asked: Any
+) -> int:
+    """Find moments by example (--audio), by likeness (--like, --unlike) or by words.
+
+    Times are seconds, mm:ss or h:mm:ss.  TEXT searches titles, artists, paths and tags: the
+    beginnings of words match, and typos are forgiven.  A file that is named with --like but is
+    not in the library is decoded.  Several encoders, or words together with a recording, are
+    fused by rank.  Exit code 1: nothing found.
+    """
+    if aspect is not None:
+        raise NotAvailable(
+            "'--aspect' comes in a later version of earmark",
+            hint="--like and --unlike steer a search now",
+        )
+    asked["by"] = common.split_names(asked["by"])
+    with common.open_library(library) as lib:
+        hits = lib.search(**asked)
+    return _answer(hits, as_json=as_json, explain=explain, play=play)
+
+
+@click.command()
+@_K
+@click.option("--seed", type=int, help="The same seed draws the same tracks.")
+@common.where_option
+@_PLAY
+@common.json_option
+@common.library_option
+def random(
+    library: str | None, as_json: bool, play: bool, k: int, seed: int | None, where: str | None
+) -> int:
+    """Draw tracks at random.  The answer names its seed."""
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    with common.open_library(library) as lib:
+        hits = lib.random(k, seed=seed, where=where)
+    return _answer(hits, as_json=as_json, explain=False, play=play)
+
+
+def _answer(hits: Hits, *, as_json: bool, explain: bool, play: bool) -> int:
+    """Print hits, then play them; the exit code."""
+    from earmark.cli import playing, tables
+
+    if as_json:
+        common.print_json(hits.to_json(explain=explain))
+    elif hits:
+        print(tables.hits_table(hits, explain=explain))
+    else:
+        common.say("nothing found")
+    if play and hits:
+        playing.play(hits)
+    return 0 if hits else common.NOTHING_FOUND

@@ -1,0 +1,1 @@
+"""Evaluation: pure metrics, and protocols that only read a library."""

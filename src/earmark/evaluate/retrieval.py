@@ -1,0 +1,306 @@
+"""Retrieval by example, leave one out: does each track find the others of its label?
+
+Protocol.  The database is the tracks of the manifest, nothing else of the library.  Each track
+is a query in turn; it, and the members of its group (cuts of the same recording), are neither
+hits nor relevant for it.  Distances are those of `match.best_segment` over *all* stored rows: no
+index, no neighbours cut off.  A query whose label nobody else has is not counted, for nothing
+could be right.  Equal distances are ordered at random by the seed, the same order for all
+queries: the order of a folder, often sorted by label, must not help.  Tracks without rows
+(silent) rank last, and as queries find nothing.
+
+Only reads the library.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark import distance as distances
+from earmark import where as filters
+from earmark.errors import QueryError, UnknownField, UsageError, nearest
+from earmark.evaluate import metrics
+from earmark.types import AnyArray, EncoderSpec, Float64Array, Int64Array, Scalar, Store
+
+BLOCK_ROWS = 65_536
+"""Stored rows that are compared at once: bounds memory."""
+
+QUERY_ROWS = 256
+"""Rows of a query that are compared at once."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A line of a manifest."""
+
+    path: str
+    label: str
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The figures.
+
+    Parameters
+    ----------
+    metrics : mapping
+        Mean over the queries: precision@1, precision@k, recall@k, map, ndcg@k, mrr.
+    intervals : mapping
+        95 % bootstrap interval of each.
+    encoder : str
+    revision : str
+    library_size : int
+        Tracks of the manifest.
+    queries : int
+        Those that were counted.
+    silent : int
+        Tracks without rows.
+    seed : int
+    """
+
+    metrics: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]]
+    encoder: str
+    revision: str
+    library_size: int
+    queries: int
+    silent: int
+    seed: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures with what they were measured on."""
+        return dict(self.metrics) | {
+            "encoder": self.encoder,
+            "revision": self.revision,
+            "library_size": self.library_size,
+            "queries": self.queries,
+            "silent": self.silent,
+            "seed": self.seed,
+            "interval95": {name: list(ends) for name, ends in self.intervals.items()},
+        }
+
+
+def read_manifest(path: str | Path, *, where: str | None = None) -> list[Item]:
+    """Read a CSV file with the columns ``path,label[,group]`` and any others.
+
+    Parameters
+    ----------
+    path : path
+    where : str, optional
+        Keep only lines for which this filter over the columns holds.
+
+    Raises
+    ------
+    UsageError
+        If it is not such a file, or a line lacks a path or a label.
+    UnknownField
+        If the filter names a column that is not there.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise UsageError(f"the manifest must be a CSV file, there is none at {file}")
+    expr = None if where is None else filters.parse(where)
+    with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
+        reader = csv.DictReader(lines)
+        columns = list(reader.fieldnames or [])
+        if missing := [name for name in ("path", "label") if name not in columns]:
+            raise UsageError(
+                f"{file}: a manifest must have the columns path and label, "
+                f"{' and '.join(missing)} is missing",
+                hint="the first line names the columns: path,label,group",
+            )
+        for name in sorted(filters.fields_of(expr)) if expr is not None else ():
+            if name not in columns:
+                hint = nearest(name, columns) or f"columns: {', '.join(columns)}"
+                raise UnknownField(f"{file}: there is no column {name!r}", hint=hint)
+        items = []
+        for row in reader:
+            values = {k: _typed(v) for k, v in row.items() if k is not None and v}
+            if expr is not None and not filters.matches(expr, values):
+                continue
+            if not row["path"] or not row["label"]:
+                raise UsageError(f"{file}, line {reader.line_num}: path or label is empty")
+            items.append(_item(file, row))
+    if not items:
+        raise UsageError(f"{file}: no line is left to evaluate", hint="look at --where")
+    return items
+
+
+def _item(file: Path, row: Mapping[str, str]) -> Item:
+    path = row["path"]
+    # Joining leaves absolute paths as they are.
+    full = path if "://" in path else os.path.normpath(file.absolute().parent / path)
+    return Item(full, row["label"], row.get("group") or "")
+
+
+def _typed(text: str) -> Scalar:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def evaluate(
+    store: Store, items: Sequence[Item], *, encoder: str | None = None, k: int = 10, seed: int
+) -> Report:
+    """Measure search by example on the items of a manifest.
+
+    Parameters
+    ----------
+    store : Store
+    items : sequence of Item
+    encoder : str, optional
+        May be left out if the library has one.
+    k : int
+        The cut-off of precision, recall and ndcg.
+    seed : int
+        Orders ties and draws the bootstrap.
+
+    Raises
+    ------
+    QueryError
+        If the encoder is not in the library, or tracks of the manifest are not.
+    """
+    spec = _spec(store, encoder)
+    tracks = _tracks(store, items)
+    rows, owners = _load(store, spec, tracks)
+    labels = np.array([item.label for item in items])
+    groups = np.array([item.group for item in items])
+    tie = np.random.default_rng(seed).permutation(len(items))
+    values: dict[str, list[float]] = {}
+    present = np.unique(owners)
+    for query in range(len(items)):
+        others = np.arange(len(items)) != query
+        if groups[query]:
+            others &= groups != groups[query]
+        relevant = others & (labels == labels[query])
+        total = int(relevant.sum())
+        if not total:
+            continue
+        ranking = _rank(spec, rows, owners, query, present, tie)
+        found = relevant[ranking[others[ranking]]]
+        for name, value in _figures(found, total, k).items():
+            values.setdefault(name, []).append(value)
+    if not values:
+        raise QueryError("no label of the manifest has two tracks that are not of one group")
+    return Report(
+        metrics={name: float(np.mean(v)) for name, v in values.items()},
+        intervals={n: metrics.bootstrap_interval(v, seed=seed) for n, v in values.items()},
+        encoder=spec.name,
+        revision=spec.revision,
+        library_size=len(items),
+        queries=len(values["map"]),
+        silent=len(items) - len(present),
+        seed=seed,
+    )
+
+
+def _figures(found: npt.NDArray[np.bool_], total: int, k: int) -> dict[str, float]:
+    figures = {"precision@1": metrics.precision_at(found, 1)}
+    figures[f"precision@{k}"] = metrics.precision_at(found, k)
+    figures[f"recall@{k}"] = metrics.recall_at(found, k, total=total)
+    figures["map"] = metrics.average_precision(found, total=total)
+    figures[f"ndcg@{k}"] = metrics.ndcg_at(found, k, total=total)
+    figures["mrr"] = metrics.reciprocal_rank(found)
+    return figures
+
+
+def _spec(store: Store, encoder: str | None) -> EncoderSpec:
+    specs = store.encoders()
+    if encoder is None:
+        if len(specs) != 1:
+            raise QueryError(
+                f"an encoder must be named, the library has {', '.join(sorted(specs)) or 'none'}",
+                hint="--encoder NAME",
+            )
+        return next(iter(specs.values()))
+    if encoder not in specs:
+        raise QueryError(
+            f"the library has no rows of an encoder {encoder!r}",
+            hint=nearest(encoder, specs) or f"it has {', '.join(sorted(specs)) or 'none'}",
+        )
+    return specs[encoder]
+
+
+def _tracks(store: Store, items: Sequence[Item]) -> list[int]:
+    """The track of each item; an error names those that are missing or there twice."""
+    found = [store.find_path(item.path) for item in items]
+    missing = [item.path for item, track in zip(items, found, strict=True) if track is None]
+    if missing:
+        raise QueryError(
+            f"{len(missing)} of {len(items)} tracks of the manifest are not in the library, "
+            f"the first is {missing[0]}",
+            hint="index them first, and keep the manifest where its relative paths hold",
+        )
+    ids = [track.id for track in found if track is not None]
+    if len(set(ids)) < len(ids):
+        raise QueryError("a manifest must name each track once")
+    return ids
+
+
+def _load(store: Store, spec: EncoderSpec, tracks: Sequence[int]) -> tuple[AnyArray, Int64Array]:
+    """All rows of the tracks in order, and the item that each belongs to."""
+    form = spec.refine or spec.rows
+    which = "rows" if spec.refine is None else "refine"
+    parts, owners = [], []
+    for item, track in enumerate(tracks):
+        keys = store.keys(spec.name, track)
+        if len(keys):
+            parts.append(
+                store.vectors(spec.name, keys, form="rows" if which == "rows" else "refine")
+            )
+            owners.append(np.full(len(keys), item, np.int64))
+    if not parts:
+        return np.zeros((0, form.width), np.float32), np.zeros(0, np.int64)
+    return np.concatenate(parts), np.concatenate(owners)
+
+
+def _rank(
+    spec: EncoderSpec,
+    rows: AnyArray,
+    owners: Int64Array,
+    query: int,
+    present: Int64Array,
+    tie: Int64Array,
+) -> Int64Array:
+    """Items, nearest first, by the mean over the query's rows of the least distance in the item."""
+    form = spec.refine or spec.rows
+    own = rows[owners == query]
+    if not len(own):
+        return np.zeros(0, np.int64)
+    total: Float64Array = np.zeros(len(tie))
+    for at in range(0, len(own), QUERY_ROWS):
+        some = own[at : at + QUERY_ROWS]
+        for first, last, block, starts in _blocks(rows, owners, present):
+            table = distances.pairwise(form.metric, some, block)
+            least = np.minimum.reduceat(table, starts, axis=1)
+            total[present[first:last]] += least.sum(axis=0, dtype=np.float64)
+    # Rounded, lest the order of summation decide between tracks that are equally near.
+    mean = np.round(total / len(own), 9)
+    mean[np.setdiff1d(np.arange(len(tie)), present)] = np.inf
+    return np.lexsort((tie, mean))
+
+
+def _blocks(
+    rows: AnyArray, owners: Int64Array, present: Int64Array
+) -> Iterator[tuple[int, int, AnyArray, Int64Array]]:
+    """Blocks of whole items: the first and last of `present`, the rows, where items start."""
+    starts = np.searchsorted(owners, present)
+    ends = np.append(starts[1:], len(owners))
+    first = 0
+    while first < len(present):
+        # As many whole items as fit the block, at least one.
+        last = max(int(np.searchsorted(ends, starts[first] + BLOCK_ROWS, "right")), first + 1)
+        block = rows[starts[first] : ends[last - 1]]
+        yield first, last, block, starts[first:last] - starts[first]
+        first = last

@@ -1,0 +1,127 @@
+"""Which rows belong to which track, and where in it they lie."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+
+from earmark.stores.local.catalog import Snapshot, Space
+from earmark.stores.local.codec import unpack_times
+from earmark.stores.local.tracks import chunks, marks
+from earmark.types import Float64Array, Int64Array, Segments
+
+_FEW = 256
+_TIMES_KEPT = 4096
+
+
+@dataclass(frozen=True)
+class SpanTable:
+    """All spans with rows of one encoder, ascending by key."""
+
+    commit: int
+    first: Int64Array
+    rows: Int64Array
+    track: Int64Array
+
+
+class Spans:
+    """Looks up spans; keeps the last table of each encoder and some unpacked times."""
+
+    def __init__(self) -> None:
+        self._tables: dict[int, SpanTable] = {}
+        self._times: OrderedDict[tuple[int, int], Float64Array] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def table(self, con: sqlite3.Connection, snapshot: Snapshot, space: Space) -> SpanTable:
+        """Return all spans of an encoder."""
+        table = self._tables.get(space.id)
+        if table is None or table.commit != snapshot.commit:
+            rows = con.execute(
+                "select first_key, rows, track from spans where encoder = ? and rows > 0 "
+                "order by first_key",
+                (space.id,),
+            ).fetchall()
+            first, count, track = np.array(rows, np.int64).reshape(-1, 3).T
+            table = SpanTable(snapshot.commit, first, count, track)
+            self._tables[space.id] = table
+        return table
+
+    def ranges(
+        self, con: sqlite3.Connection, snapshot: Snapshot, space: Space, tracks: Int64Array
+    ) -> tuple[Int64Array, Int64Array]:
+        """Return first keys and lengths of the rows of some tracks, ascending."""
+        if len(tracks) <= _FEW:
+            found: list[tuple[int, int]] = []
+            for some in chunks([int(t) for t in np.unique(tracks)]):
+                found += con.execute(
+                    "select first_key, rows from spans where encoder = ? and rows > 0 "  # noqa: S608
+                    f"and track in ({marks(some)})",
+                    (space.id, *some),
+                ).fetchall()
+            pairs = np.array(sorted(found), np.int64).reshape(-1, 2)
+            return np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])
+        table = self.table(con, snapshot, space)
+        keep = np.isin(table.track, tracks)
+        return table.first[keep], table.rows[keep]
+
+    def locate(
+        self, con: sqlite3.Connection, snapshot: Snapshot, space: Space, keys: Int64Array
+    ) -> Segments:
+        """Return the segments of keys; track -1 for keys without a live row."""
+        tracks = np.full(len(keys), -1, np.int64)
+        starts, ends = np.zeros(len(keys)), np.zeros(len(keys))
+        now = space.follow(keys)
+        live = np.flatnonzero(space.is_live(now))
+        live = live[np.argsort(now[live], kind="stable")]
+        at = 0
+        while at < len(live):
+            key = int(now[live[at]])
+            track, first, count = self._span(con, snapshot, space, key, len(live))
+            stop = at + int(np.searchsorted(now[live[at:]], first + count))
+            if stop == at:  # a hole in a damaged catalog
+                at += 1
+                continue
+            where = live[at:stop]
+            times = self._segments(con, space, track, first, count)[now[where] - first]
+            tracks[where], starts[where], ends[where] = track, times[:, 0], times[:, 1]
+            at = stop
+        return Segments(tracks, starts, ends)
+
+    def _span(
+        self, con: sqlite3.Connection, snapshot: Snapshot, space: Space, key: int, lookups: int
+    ) -> tuple[int, int, int]:
+        """Return track, first key and rows of the span before or at a key."""
+        if lookups <= _FEW:
+            row = con.execute(
+                "select track, first_key, rows from spans where encoder = ? and first_key <= ? "
+                "and rows > 0 order by first_key desc limit 1",
+                (space.id, key),
+            ).fetchone()
+            return row if row is not None else (-1, 0, 0)
+        table = self.table(con, snapshot, space)
+        at = int(np.searchsorted(table.first, key, side="right")) - 1
+        if at < 0:
+            return -1, 0, 0
+        return int(table.track[at]), int(table.first[at]), int(table.rows[at])
+
+    def _segments(
+        self, con: sqlite3.Connection, space: Space, track: int, first: int, count: int
+    ) -> Float64Array:
+        with self._lock:
+            times = self._times.get((space.id, first))
+            if times is not None:
+                self._times.move_to_end((space.id, first))
+                return times
+        blob = con.execute(
+            "select times from spans where track = ? and encoder = ?", (track, space.id)
+        ).fetchone()[0]
+        times = unpack_times(blob, count)
+        with self._lock:
+            self._times[space.id, first] = times
+            while len(self._times) > _TIMES_KEPT:
+                self._times.popitem(last=False)
+        return times
