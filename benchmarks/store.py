@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from earmark.stores.local import LocalStore, open_local
-from earmark.testing.store import record, spec_of
+from earmark.testing.store_cases import record, spec_of
 from earmark.types import Encoded
 
 _TRACK_ROWS = 100

@@ -13,7 +13,7 @@ import sys
 import numpy as np
 
 from earmark.stores.local import open_local
-from earmark.testing.store import record, segments, spec_of
+from earmark.testing.store_cases import record, segments, spec_of
 from earmark.types import Encoded, RowSpec
 
 SPEC = spec_of("enc", ndim=24, refine=RowSpec("float32", 4, "l2"))

@@ -14,7 +14,7 @@ import pytest
 import store_writer
 from earmark.stores.local import LocalStore, append, open_local
 from earmark.stores.local.files import FileLayer
-from earmark.testing.store import record
+from earmark.testing.store_cases import record
 
 KILLS = 60
 

@@ -12,7 +12,7 @@ import pytest
 
 from earmark.errors import DamagedLibrary
 from earmark.stores.local import LocalStore, open_local, schema
-from earmark.testing.store import record, segments, spec_of
+from earmark.testing.store_cases import record, segments, spec_of
 from earmark.types import Encoded, RowSpec
 
 SPEC = spec_of(ndim=16, refine=RowSpec("float32", 4, "l2"))

@@ -12,7 +12,7 @@ import pytest
 from earmark.errors import StorageFull
 from earmark.stores.local import LocalStore, open_local
 from earmark.stores.local.files import FileLayer
-from earmark.testing.store import record
+from earmark.testing.store_cases import record
 from test_store_local import encoded, fill
 
 

@@ -11,7 +11,7 @@ import pytest
 from earmark.errors import UsageError
 from earmark.stores.local import LocalStore, flat, open_local
 from earmark.stores.local.indexes import recall_by_distance
-from earmark.testing.store import distances, record, segments, spec_of
+from earmark.testing.store_cases import distances, record, segments, spec_of
 from earmark.types import AnyArray, Encoded, EncoderSpec, Metric, RowSpec, RowType
 
 ROWS = 12_000
@@ -144,7 +144,13 @@ def test_an_index_is_extended_and_at_four_times_its_size_trained_anew(store: Loc
 
 
 @pytest.mark.parametrize(
-    ("kind", "least"), [("ivf", 0.99), ("ivfpq", 0.3), ("ivfpq-rr", 0.99), ("hnsw", 0.95)]
+    ("kind", "least"),
+    [
+        ("ivf", 0.99),
+        pytest.param("ivfpq", 0.3, marks=pytest.mark.slow),  # training takes half a minute
+        pytest.param("ivfpq-rr", 0.99, marks=pytest.mark.slow),
+        ("hnsw", 0.95),
+    ],
 )
 def test_kinds_by_name(store: LocalStore, kind: str, least: float) -> None:
     ids = fill(store, FLOAT, vectors(ROWS))
@@ -245,7 +251,7 @@ def test_scan_agrees_with_its_slow_twin(metric: Metric, queries: int, block: int
     rows = vectors(40_000, metric=metric)
     if metric != "hamming":
         rows = rows.astype(np.float16)
-    asked = vectors(queries, seed=2, metric=metric)
+    asked = vectors(2 * queries, seed=2, metric=metric)[::2]  # with strides
     keys = np.arange(len(rows), dtype=np.int64) * 3
     blocks = ((keys[at : at + block], rows[at : at + block]) for at in range(0, 40_000, block))
     found, near = flat.scan(metric, asked, blocks, 10)

@@ -28,7 +28,7 @@ from earmark.errors import (
 from earmark.stores import open_store
 from earmark.stores.local import LocalStore, open_local, schema
 from earmark.stores.local.files import FileLayer
-from earmark.testing.store import record, segments, spec_of
+from earmark.testing.store_cases import record, segments, spec_of
 from earmark.types import Encoded
 from fixtures.make_library_format_1 import rows as rows_of_format_1
 

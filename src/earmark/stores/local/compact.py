@@ -17,6 +17,7 @@ from earmark.stores.local.care import View
 from earmark.stores.local.catalog import REFINE, ROWS, Space
 from earmark.stores.local.codec import row_check
 from earmark.stores.local.doors import crc
+from earmark.stores.local.entries import count_commit
 from earmark.stores.local.files import FileLayer
 from earmark.stores.local.verify import read_span
 from earmark.types import AnyArray
@@ -45,7 +46,7 @@ def compact_space(view: View, con: sqlite3.Connection, files: FileLayer, space: 
         con.executemany(
             "insert into moved values (?, ?, ?, ?)", [(space.id, *move) for move in moved]
         )
-        con.execute("update meta set value = value + 1 where name = 'commit'")
+        count_commit(con)
         files.reached("compacted")
         con.execute("commit")
     except BaseException:
@@ -113,8 +114,13 @@ def _damaged(track: int) -> DamagedLibrary:
 def tidy_catalog(con: sqlite3.Connection) -> None:
     """Merge the full text index, give back free pages, and empty the write-ahead log."""
     con.execute("insert into words (words) values ('optimize')")
+    con.execute("pragma busy_timeout = 200")  # readers may hold a snapshot for long: leave them be
     free = int(con.execute("pragma freelist_count").fetchone()[0])
     pages = int(con.execute("pragma page_count").fetchone()[0])
-    if free * 4 > pages:
-        con.execute("vacuum")
-    con.execute("pragma wal_checkpoint(truncate)").fetchall()
+    try:
+        if free * 4 > pages:
+            con.execute("vacuum")
+        con.execute("pragma wal_checkpoint(truncate)").fetchall()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise

@@ -84,6 +84,7 @@ def scan(
     -------
     keys, distances : arrays, shape (q, k)
     """
+    queries = np.ascontiguousarray(queries)  # FAISS takes no strides
     top = [
         (queries[start : start + _QUERIES_AT_ONCE], TopK(len(some), k))
         for start in range(0, len(queries), _QUERIES_AT_ONCE)

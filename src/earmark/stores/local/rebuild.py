@@ -22,6 +22,7 @@ from earmark.stores.local.append import INDEXES
 from earmark.stores.local.care import View, needs_index
 from earmark.stores.local.catalog import IndexRow, Space
 from earmark.stores.local.codec import json_text, row_check
+from earmark.stores.local.entries import count_commit
 from earmark.stores.local.files import FileLayer, file_crc
 from earmark.stores.local.indexes import Loaded
 from earmark.stores.local.verify import wrong_words
@@ -78,7 +79,7 @@ def drop_damaged_indexes(con: sqlite3.Connection, folder: Path, encoder: str | N
                 bad.append((id_, name))
     con.execute("begin immediate")
     con.executemany("delete from indexes where id = ?", [(id_,) for id_, _ in bad])
-    con.execute("update meta set value = value + ? where name = 'commit'", (bool(bad),))
+    count_commit(con)
     con.execute("commit")
     return [f"{name}: dropped an index that was damaged" for _, name in bad]
 
@@ -111,7 +112,7 @@ def index_space(
         return ""
     row = _extend(view, files, space, present, real) if present else None
     verb = "extended" if row else "built"
-    row = row or _build(view, files, space, real)
+    row = row or _build(view, files, space, real, picky=(kind or space.index_kind) == "auto")
     if row is None:
         _store(con, space, None)
         return f"{name}: exact search over {space.live} rows, an index would find too little"
@@ -156,19 +157,21 @@ def _extend(
     return _save(view.folder, files, space, index, kind, old.params)
 
 
-def _build(view: View, files: FileLayer, space: Space, kind: str) -> IndexRow | None:
+def _build(
+    view: View, files: FileLayer, space: Space, kind: str, *, picky: bool
+) -> IndexRow | None:
     spec = space.spec.rows
     first, count = space.live_ranges()
     live = space.live
     most = max(1000, _SAMPLE_BYTES // (4 * spec.ndim))
-    size = min(live, max(40 * indexes.lists_for(live), 1000), most)
+    size = min(live, max(40 * indexes.lists_for(live, spec), 10_000), most)
     chosen = np.sort(np.random.default_rng(0).choice(live, size, replace=False))
     keys = _nth_keys(first, count, chosen)
     sample = view.searcher.maps.gather(space.shards, spec, keys)
     index = indexes.build(kind, spec, live, sample, _ids(view, space, first, count))
     params = _tuned(view, space, index, kind, sample)
     poor = params["recall"] < 0.99 or params["probes"] > params["lists"] / 4
-    if poor and spec.dtype == "bits" and space.index_kind == "auto":
+    if poor and spec.dtype == "bits" and picky:
         return None  # codes without clusters: an index would miss neighbors or look everywhere
     return _save(view.folder, files, space, index, kind, params)
 
@@ -184,7 +187,7 @@ def _nth_keys(first: Int64Array, count: Int64Array, numbers: Int64Array) -> Int6
 def _tuned(view: View, space: Space, index: Any, kind: str, sample: AnyArray) -> dict[str, float]:
     """Choose probes and candidates so that nearly all true neighbors of stored rows are found."""
     spec = space.spec.rows
-    some = sample[:: max(1, len(sample) // _QUERIES)][:_QUERIES]
+    some = np.ascontiguousarray(sample[:: max(1, len(sample) // _QUERIES)][:_QUERIES])
     queries = some if spec.dtype == "bits" else some.astype(np.float32)
     first, count = space.live_ranges()
     k = min(_NEIGHBORS + 1, space.live)
@@ -258,5 +261,5 @@ def _store(con: sqlite3.Connection, space: Space, row: IndexRow | None) -> None:
             "where encoder = ? order by id desc limit ?)",
             (space.id, space.id, _KEPT),
         )
-    con.execute("update meta set value = value + 1 where name = 'commit'")
+    count_commit(con)
     con.execute("commit")
