@@ -71,7 +71,7 @@ def decode_all(folder: Path, start: int, count: int) -> Iterator[tuple[int, str,
         suffix = SUFFIXES[number % len(SUFFIXES)]
         path = folder / f"x{suffix}"
         path.write_bytes(mutated(made[suffix], rng))
-        print(number, suffix, "begin", flush=True)  # noqa: T201 - the parent reads it
+        print(number, suffix, "begin", flush=True)
         outcome = "decoded"
         part = {"start": 0.1, "end": 0.2} if number % 7 == 0 else {}
         try:
@@ -115,4 +115,4 @@ def test_ten_thousand_mutated_files(tmp_path: Path, start: int) -> None:
 
 if __name__ == "__main__":
     for result in decode_all(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])):
-        print(*result, flush=True)  # noqa: T201
+        print(*result, flush=True)

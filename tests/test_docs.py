@@ -4,8 +4,8 @@ Conventions, per file, in one temporary folder that holds `samples/` (examples/m
 
 - ``console`` blocks: lines that begin with ``$ `` are run by the shell; what follows is the
   expected standard output, compared line by line with all numbers masked, the widths of white space
-  ignored and paths relative to the folder; a line ``...`` stands for any lines.  The command must exit with 0, or with N if
-  it ends in ``# exit N``.
+  ignored and paths relative to the folder; a line ``...`` stands for any lines.  The command must
+  exit with 0, or with N if it ends in ``# exit N``.
 - ``python`` blocks are executed one after the other in one namespace.
 - a block after the comment ``<!-- not run -->`` is left alone (an install line, say).
 """
