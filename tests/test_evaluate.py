@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -167,6 +168,25 @@ def test_several_rows_are_merged_as_search_does(tmp_path):
     # a1 -> a2 (0.5) before b1 (6.4); a2 -> a1 (0.5) before b1 (6.9); b1 -> a1 (0), a2 (1), b2;
     # b2 -> a1 and a2 (58.0 both), then b1 (70.7).
     assert report.metrics["map"] == pytest.approx((1 + 1 + 1 / 3 + 1 / 3) / 4)
+
+
+def test_the_second_form_decides(tmp_path):
+    # The codes of a1 and b1 are equal, and those of a2 and b2; the angles tell a from b.
+    spec = replace(SPEC, rows=RowSpec("bits", 8, "hamming"), refine=RowSpec("float32", 2, "cosine"))
+    store = open_store(str(tmp_path / "library"), create=True)
+    info = AudioInfo(1.0, 8000, 1, "pcm", "wav")
+    angles = {"a1": (0, [1, 0]), "a2": (255, [1, 0.1]), "b1": (0, [0, 1]), "b2": (255, [0.1, 1])}
+    with store.writer() as writer:
+        writer.put_encoder(spec, {})
+        for name, (code, vector) in angles.items():
+            rows, refine = np.array([[code]], np.uint8), np.array([vector], np.float32)
+            record = TrackRecord(str(tmp_path / name), name, 1, 1, info)
+            writer.put_track(record, {"toy": Encoded(rows, np.array([[0.0, 1.0]]), refine)})
+        writer.commit()
+    (tmp_path / "manifest.csv").write_text("\n".join(LINES) + "\n")
+    report = evaluate(store, read_manifest(tmp_path / "manifest.csv"), seed=0)
+    store.close()
+    assert report.metrics["precision@1"] == 1.0
 
 
 def test_silent_tracks_rank_last(tmp_path):

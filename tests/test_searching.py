@@ -171,6 +171,70 @@ def test_unlikes_push_away(line):
     assert tracks(found)[-1] == 11
 
 
+# --- a second form to rank by ------------------------------------------------------------------
+
+
+TWO_FORMS = EncoderSpec(
+    name="both",
+    kind="toy",
+    rows=RowSpec("bits", 8, "hamming"),
+    sample_rate=RATE,
+    window=1.0,
+    hop=1.0,
+    revision="1",
+    refine=RowSpec("float32", 2, "cosine"),
+)
+
+
+def at_angles(*degrees: float, code: int = 0) -> Encoded:
+    """Rows that all have one code, and directions of the plane."""
+    angles = np.radians(degrees)
+    refine = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    times = np.arange(len(refine))[:, None] + np.array([[0.0, 1.0]])
+    return Encoded(np.full((len(refine), 1), code, np.uint8), times, refine)
+
+
+@pytest.fixture
+def turned(tmp_path):
+    """Ten tracks; the code of track n is far from 0 if it is near in angle, 10 n degrees."""
+    store = open_store(str(tmp_path / "library"), create=True)
+    with store.writer() as writer:
+        writer.put_encoder(TWO_FORMS, {})
+        for n in range(1, 11):
+            record = TrackRecord(f"/t/{n}.wav", f"h{n}", 1, 1, INFO)
+            encoded = at_angles(10.0 * n, 10.0 * n, code=(1 << max(0, 8 - n)) - 1)
+            assert writer.put_track(record, {"both": encoded}) == n
+        writer.commit()
+    yield store
+    store.close()
+
+
+@pytest.mark.parametrize("angles", [(31.0,), (31.0, 31.0)], ids=["one row", "two rows"])
+def test_the_second_form_ranks_and_scores(turned, angles):
+    found = search_rows(turned, TWO_FORMS, at_angles(*angles), Options(k=4))
+    assert tracks(found) == [3, 4, 2, 5]
+    for match in found:
+        expected = np.cos(np.radians(10 * match.track - 31))
+        assert match.score == pytest.approx(expected, abs=1e-5)
+        assert match.distance == pytest.approx(1 - expected, abs=1e-5)
+
+
+def test_likes_and_unlikes_go_by_the_second_form(turned):
+    liked, unliked = at_angles(50.0), at_angles(60.0)
+    found = search_probes(turned, TWO_FORMS, [liked], [unliked], Options(k=10))
+    cosine = {n: [np.cos(np.radians(10 * n - a)) for a in (50, 60)] for n in range(1, 11)}
+    assert {m.track: m.score for m in found} == pytest.approx(
+        {n: like - unlike for n, (like, unlike) in cosine.items()}, abs=1e-5
+    )
+    assert tracks(found)[0] == 1
+
+
+def test_stored_tracks_are_asked_with_both_forms(turned):
+    hits = answer(turned, Question(like=(7,), k=3, exclude_self=True), get_encoder={}.get)
+    assert [h.track.id for h in hits] == [6, 8, 5]
+    assert hits[0].score == pytest.approx(np.cos(np.radians(10)), abs=1e-5)
+
+
 # --- questions ---------------------------------------------------------------------------------
 
 

@@ -1,6 +1,6 @@
 """Timbre: sounds of the same colour, as bits that are compared by Hamming distance.
 
-A profile is one class here; `PROFILES` lists them.
+A profile is one class; `PROFILES` lists them.  `default` stands in `timbre_default`.
 
 `zounds` is a bag of spectral envelopes.  Frames of 1,024 samples (hop 512, 22,050 Hz) become 13
 Bark-frequency cepstral coefficients, scaled to length 1; k-means learns 128 typical ones on the
@@ -244,7 +244,16 @@ def _kmeans(rows: Float32Array, seed: int) -> Float32Array:
     return np.array(kmeans.centroids, np.float32).reshape(CENTROIDS, COEFFICIENTS)
 
 
-PROFILES: Mapping[str, Callable[[State | None], Encoder]] = {Zounds.profile: Zounds.from_state}
+def _default(state: State | None) -> Encoder:
+    from earmark.encoders.timbre_default import Default  # `zounds` alone does not pay for it
+
+    return Default.from_state(state)
+
+
+PROFILES: Mapping[str, Callable[[State | None], Encoder]] = {
+    Zounds.profile: Zounds.from_state,
+    "default": _default,
+}
 
 
 def create(options: Mapping[str, JSON], state: State | None) -> Encoder:

@@ -1,0 +1,99 @@
+"""The learned projection of the timbre profile `default`: descriptors in, vector and code out.
+
+Data of the package (`weights/timbre.npz`; its making and its measures: ``docs/models/timbre.md``),
+numpy alone: standardise and clip, a linear map plus one hidden layer, unit length; the code is
+the signs of 256 directions of the vector.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+
+import numpy as np
+
+from earmark.errors import EncoderError
+from earmark.types import AnyArray, Float32Array, UInt8Array
+
+VERSION = 1
+"""Of the descriptors that a projection was learned on; raised whenever they change."""
+
+VECTOR, BITS = 64, 256
+_CLIP = 4.0
+_NAMES = ("version", "mean", "scale", "linear", "hidden", "hidden_bias", "out", "bias", "centre")
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Arrays of the projection, float32 (stored as float16 where that is enough).
+
+    `mean`, `scale` (d,); `linear` (d, 64); `hidden` (d, h); `hidden_bias` (h,); `out` (h, 64);
+    `bias` (64,); `centre` (64,) and `directions` (64, 256) make the code.  `digest` names the
+    content.
+    """
+
+    mean: Float32Array
+    scale: Float32Array
+    linear: Float32Array
+    hidden: Float32Array
+    hidden_bias: Float32Array
+    out: Float32Array
+    bias: Float32Array
+    centre: Float32Array
+    directions: Float32Array
+    digest: str
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, AnyArray]) -> Projection:
+        """Check and take stored arrays.
+
+        Raises
+        ------
+        EncoderError
+            If one is missing, or the version is not this program's.
+        """
+        missing = [n for n in (*_NAMES, "directions") if n not in arrays]
+        if missing:
+            raise EncoderError(f"a timbre projection must have the arrays {', '.join(missing)}")
+        version = int(arrays["version"])
+        if version != VERSION:
+            raise EncoderError(
+                f"the timbre projection must be of version {VERSION}, got version {version}",
+                hint="it was made by another release of earmark: install that one, or fit anew",
+            )
+        digest = hashlib.sha256()
+        for name in sorted(arrays):
+            digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+        kept = (*_NAMES[1:], "directions")
+        values = {n: np.ascontiguousarray(arrays[n], dtype=np.float32) for n in kept}
+        return cls(**values, digest=digest.hexdigest()[:16])
+
+    def vectors(self, descriptors: Float32Array) -> Float32Array:
+        """Project descriptors, shape (n, d), to vectors of unit length, shape (n, 64)."""
+        if descriptors.ndim != 2 or descriptors.shape[1] != len(self.mean):
+            raise ValueError(
+                f"descriptors must be of shape (n, {len(self.mean)}), got {descriptors.shape}"
+            )
+        x = np.clip((descriptors - self.mean) / self.scale, -_CLIP, _CLIP)[:, None, :]
+        # Three dimensions: each row is multiplied alone, so that it does not depend on the batch.
+        inner = np.maximum(x @ self.hidden + self.hidden_bias, 0)
+        y = (x @ self.linear + inner @ self.out + self.bias)[:, 0]
+        length = np.linalg.norm(y, axis=1, keepdims=True)
+        unit = y / np.maximum(length, np.float32(1e-12))
+        return np.where(length > 0, unit, np.eye(1, VECTOR, dtype=np.float32)).astype(np.float32)
+
+    def codes(self, vectors: Float32Array) -> UInt8Array:
+        """Signs along the directions, packed, uint8, shape (n, 32)."""
+        signs = ((vectors - self.centre)[:, None, :] @ self.directions)[:, 0] > 0
+        return np.packbits(signs, axis=1)
+
+
+@lru_cache(maxsize=1)
+def shipped() -> Projection:
+    """The projection that comes with the package."""
+    path = resources.files("earmark.encoders").joinpath("weights/timbre.npz")
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        return Projection.from_arrays({name: arrays[name] for name in arrays.files})

@@ -1,0 +1,1 @@
+"""Training of the models that earmark ships.  Needs the extra ``train`` (PyTorch)."""

@@ -1,0 +1,103 @@
+"""Make the timbre projection: ``python -m earmark.training.timbre --cache FOLDER --out FILE``.
+
+Renders (FluidSynth), describes, degrades, learns; one process, about half an hour the first time.
+Needs PyTorch, soundfile, and Debian's fluidsynth, fluid-soundfont-gm, csound-soundfont and
+musescore-general-soundfont-lossless.  The fonts and instruments of `split.json` only.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from earmark.encoders.timbre_projection import VERSION
+from earmark.features.timbre import GROUPS, SAMPLE_RATE, groups
+from earmark.training.timbre import corpus, learn, split
+from earmark.training.timbre.corpus import Sound, Table
+from earmark.training.timbre.degrade import Conditions
+
+_HARSH = Conditions(
+    snr_db=(8.0, 35.0), room_seconds=(0.2, 1.0), low_pass_hz=(2500.0, 8000.0), chance=0.9
+)
+_SYNTHETIC_CLASSES, _SYNTHETIC_SOUNDS = 100, 5
+_RECIPE = learn.Recipe(steps=2000, kinds_per_batch=40, rows_per_sound=8)
+
+
+def main() -> None:
+    """Run all steps; tables already in the cache are used again."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cache", type=Path, required=True, help="folder for renders and tables")
+    parser.add_argument("--out", type=Path, required=True, help="the .npz file to write")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    table = learning_table(given.cache, seed=given.seed)
+    mean, scale = learn.standard(table)
+    z = learn.standardised(table.x, mean, scale)
+    recipe = learn.Recipe(**{**vars(_RECIPE), "seed": given.seed})
+    start = learn.discriminants(z, table, recipe)
+    net = learn.refine(z, table, start, group_slices(), recipe)
+    inner = np.maximum(z[::4] @ net["hidden"] + net["hidden_bias"], 0)
+    vectors = z[::4] @ net["linear"] + inner @ net["out"] + net["bias"]
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    code = learn.directions(vectors, seed=given.seed)
+    np.savez_compressed(
+        given.out,
+        allow_pickle=False,
+        **learn.package(mean, scale, net, code, version=VERSION),
+    )
+
+
+def learning_table(cache: Path, *, seed: int) -> Table:
+    """Descriptors of all that is learned from, clean and degraded."""
+    parts = split.load()
+    renders, tables = cache / "render", cache / "tables"
+    tables.mkdir(parents=True, exist_ok=True)
+
+    def kits() -> Iterable[Sound]:
+        for font in parts.learn_drum_fonts:
+            yield from corpus.drums(font, renders)
+
+    def every_second_note() -> Iterable[Sound]:
+        return islice(corpus.notes_to_learn(parts, renders), 0, None, 2)
+
+    def drawn() -> Iterable[Sound]:
+        return corpus.synthetic(seed + 5, _SYNTHETIC_CLASSES, sounds=_SYNTHETIC_SOUNDS)
+
+    sources: tuple[tuple[str, Callable[[], Iterable[Sound]], Conditions | None], ...] = (
+        ("notes", lambda: corpus.notes_to_learn(parts, renders), None),
+        ("notes-degraded", lambda: corpus.notes_to_learn(parts, renders), Conditions()),
+        ("notes-harsh", every_second_note, _HARSH),
+        ("drums", kits, None),
+        ("drums-degraded", kits, Conditions()),
+        ("drawn", drawn, None),
+        ("drawn-degraded", drawn, Conditions()),
+    )
+    found = []
+    for number, (name, sounds, conditions) in enumerate(sources):
+        path = tables / f"{name}-{seed}.npz"
+        if not path.exists():
+            _make(sounds(), conditions, seed + 120 + number).save(path)
+        found.append(Table.load(path))
+    names = ("x", "fine", "coarse", "key", "font")
+    return Table(*(np.concatenate([getattr(t, n) for t in found]) for n in names))
+
+
+def group_slices() -> list[slice]:
+    """Where each group of descriptors stands among the columns."""
+    one = groups(np.ones((1, SAMPLE_RATE // 10), np.float32), np.array([SAMPLE_RATE // 10]))[0]
+    ends = np.cumsum([one[name].shape[1] for name in GROUPS])
+    return [slice(int(e - one[n].shape[1]), int(e)) for e, n in zip(ends, GROUPS, strict=True)]
+
+
+def _make(sounds: Iterable[Sound], conditions: Conditions | None, seed: int) -> Table:
+    if conditions is None:
+        return corpus.tabulate(sounds)
+    return corpus.tabulate(sounds, seed=seed, conditions=conditions)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,250 @@
+"""Learn the projection: linear discriminants, then a small net that starts from them.
+
+`discriminants` is LDA whose classes count with weights, with within-class scatter from notes of one
+sound of one font (and, by `across`, from one instrument's fonts), in closed form.  `refine` adds a
+hidden layer and trains both with a supervised contrastive loss on two labels at once: the same
+sound of the same font, and the same kind across fonts.  A pair of the same label and the same key
+counts neither way, so that pitch explains nothing.  Groups of descriptors are left out at random.
+
+Sources: Fisher 1936; Khosla et al. 2020 (supervised contrastive learning).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from earmark.errors import NotAvailable
+from earmark.training.timbre.corpus import Table
+from earmark.types import AnyArray, Float32Array, Float64Array
+
+CLIP = 4.0
+VECTOR, BITS = 64, 256
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All choices of the learning; `seed` makes it repeatable."""
+
+    seed: int = 0
+    ridge: float = 0.1
+    across: float = 0.0
+    kinds: float = 0.5
+    hidden: int = 512
+    steps: int = 1500
+    learning_rate: float = 5e-4
+    weight_decay: float = 0.02
+    temperature: float = 0.1
+    kind_loss: float = 0.5
+    dropout: float = 0.3
+    group_dropout: float = 0.1
+    noise: float = 0.1
+    kinds_per_batch: int = 32
+    sounds_per_kind: int = 3
+    rows_per_sound: int = 5
+
+
+def standard(table: Table) -> tuple[Float32Array, Float32Array]:
+    """Mean and deviation of each descriptor, float32, shape (d,)."""
+    scale = table.x.std(axis=0, dtype=np.float64) + 1e-3
+    return table.x.mean(axis=0, dtype=np.float64).astype(np.float32), scale.astype(np.float32)
+
+
+def standardised(x: Float32Array, mean: Float32Array, scale: Float32Array) -> Float32Array:
+    """Descriptors as the projection takes them, shape kept."""
+    return np.asarray(np.clip((x - mean) / scale, -CLIP, CLIP), np.float32)
+
+
+def discriminants(z: Float32Array, table: Table, recipe: Recipe) -> Float64Array:
+    """Directions, shape (d, 64), along which sounds differ most and notes of one sound least.
+
+    Each kind counts with the root of its number of sounds; drawn sounds count a fifth.
+    """
+    names, fine = np.unique(table.fine, return_inverse=True)
+    count = np.bincount(fine)
+    means = np.zeros((len(names), z.shape[1]))
+    np.add.at(means, fine, z)
+    means /= count[:, None]
+    first = np.zeros(len(names), np.int64)
+    first[fine] = np.arange(len(fine))
+    kinds, kind = np.unique(table.coarse[first], return_inverse=True)
+    weight = np.where(np.char.startswith(names, "synth"), 0.2, 1.0)
+    weight = weight / np.sqrt(np.bincount(kind)[kind])
+    weight /= weight.sum()
+    rest = (z - means[fine]) * np.sqrt((weight / count)[fine])[:, None]
+    kind_weight = np.bincount(kind, weight).astype(np.float64)
+    kind_means = np.zeros((len(kinds), z.shape[1]))
+    np.add.at(kind_means, kind, means * weight[:, None])
+    kind_means /= kind_weight[:, None]
+    within = rest.T @ rest + recipe.across * _scatter(means - kind_means[kind], weight)
+    between = (1 - recipe.kinds) * _scatter(means, weight)
+    between += recipe.kinds * _scatter(kind_means, kind_weight)
+    within += recipe.ridge * np.trace(within) / len(within) * np.eye(len(within))
+    return _generalised(between, within, VECTOR)
+
+
+def refine(
+    z: Float32Array,
+    table: Table,
+    start: Float64Array,
+    groups: Sequence[slice],
+    recipe: Recipe,
+    *,
+    on_step: Callable[[int, float], None] | None = None,
+) -> dict[str, Float32Array]:
+    """Train the net from the discriminants; needs PyTorch.
+
+    Returns
+    -------
+    dict
+        ``linear`` (d, 64), ``hidden`` (d, h), ``hidden_bias`` (h,), ``out`` (h, 64), ``bias``
+        (64,): ``unit(z @ linear + relu(z @ hidden + hidden_bias) @ out + bias)``.
+    """
+    torch = _torch()
+    torch.manual_seed(recipe.seed)
+    net = _net(torch, start, recipe)
+    params = [p.requires_grad_(True) for p in net.values()]
+    optimizer = torch.optim.AdamW(params, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 2 * recipe.learning_rate, total_steps=recipe.steps, pct_start=0.1
+    )
+    rows = torch.from_numpy(z)
+    labels = [
+        torch.from_numpy(np.unique(a, return_inverse=True)[1]) for a in (table.fine, table.coarse)
+    ]
+    key = torch.from_numpy(table.key.astype(np.int64))
+    rng = np.random.default_rng(recipe.seed)
+    draw = _drawer(table, recipe, rng)
+    for step in range(recipe.steps):
+        index = torch.from_numpy(draw())
+        x = _disturbed(torch, rows[index], groups, recipe)
+        vectors = _forward(torch, net, x, recipe.dropout)
+        loss = _contrast(torch, vectors, labels[0][index], key[index], recipe.temperature)
+        loss = loss + recipe.kind_loss * _contrast(
+            torch, vectors, labels[1][index], key[index], recipe.temperature
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        if on_step:
+            on_step(step, loss.item())
+    return {name: p.detach().numpy() for name, p in net.items()}
+
+
+def directions(vectors: Float32Array, *, seed: int) -> tuple[Float32Array, Float32Array]:
+    """Centre (64,) and four drawn rotations side by side (64, 256) for the code's signs."""
+    rng = np.random.default_rng(seed)
+    blocks = [np.linalg.qr(rng.standard_normal((VECTOR, VECTOR)))[0] for _ in range(BITS // VECTOR)]
+    return vectors.mean(axis=0), np.concatenate(blocks, axis=1).astype(np.float32)
+
+
+def package(
+    mean: Float32Array,
+    scale: Float32Array,
+    net: Mapping[str, Float32Array],
+    code: tuple[Float32Array, Float32Array],
+    *,
+    version: int,
+) -> dict[str, AnyArray]:
+    """Arrays of the data file; large ones as float16."""
+    large = {n: net[n].astype(np.float16) for n in ("linear", "hidden", "out")}
+    return {
+        "version": np.array(version),
+        "mean": mean,
+        "scale": scale,
+        "hidden_bias": net["hidden_bias"].astype(np.float32),
+        "bias": net["bias"].astype(np.float32),
+        "centre": code[0].astype(np.float32),
+        "directions": code[1].astype(np.float16),
+        **large,
+    }
+
+
+def _scatter(rows: Float64Array, weight: AnyArray) -> Float64Array:
+    share = weight / weight.sum()
+    centred = (rows - share @ rows) * np.sqrt(share)[:, None]
+    return np.asarray(centred.T @ centred)
+
+
+def _generalised(between: Float64Array, within: Float64Array, count: int) -> Float64Array:
+    """Leading solutions of between v = lambda within v, within-orthonormal."""
+    root = np.linalg.inv(np.linalg.cholesky(within))
+    _, vectors = np.linalg.eigh(root @ between @ root.T)
+    return np.asarray(root.T @ vectors[:, ::-1][:, :count])
+
+
+def _torch() -> Any:
+    try:
+        import torch
+    except ImportError:
+        raise NotAvailable(
+            "learning the timbre projection needs PyTorch", hint="pip install torch"
+        ) from None
+    return torch
+
+
+def _net(torch: Any, start: Float64Array, recipe: Recipe) -> dict[str, Any]:
+    d = len(start)
+    return {
+        "linear": torch.from_numpy(start.astype(np.float32)),
+        "hidden": torch.randn(d, recipe.hidden) / d**0.5,
+        "hidden_bias": torch.zeros(recipe.hidden),
+        "out": 0.1 * torch.randn(recipe.hidden, VECTOR) / recipe.hidden**0.5,
+        "bias": torch.zeros(VECTOR),
+    }
+
+
+def _forward(torch: Any, net: Mapping[str, Any], x: Any, dropout: float) -> Any:
+    inner = torch.relu(x @ net["hidden"] + net["hidden_bias"])
+    inner = torch.nn.functional.dropout(inner, dropout)
+    y = x @ net["linear"] + inner @ net["out"] + net["bias"]
+    return torch.nn.functional.normalize(y, dim=1)
+
+
+def _disturbed(torch: Any, x: Any, groups: Sequence[slice], recipe: Recipe) -> Any:
+    x = x + recipe.noise * torch.randn_like(x)
+    for group in groups:
+        x[:, group] *= (torch.rand(len(x), 1) > recipe.group_dropout).float()
+    return x
+
+
+def _contrast(torch: Any, vectors: Any, label: Any, key: Any, temperature: float) -> Any:
+    """Supervised contrastive loss; pairs of one label and one key are left out."""
+    similarity = vectors @ vectors.T / temperature
+    same = label[:, None] == label[None]
+    unpitched = (key[:, None] != key[None]) | (key[:, None] < 0)
+    myself = torch.eye(len(vectors), dtype=torch.bool)
+    similarity = similarity.masked_fill(myself | (same & ~unpitched), -1e9)
+    positive = same & unpitched & ~myself
+    log_share = similarity - torch.logsumexp(similarity, 1, keepdim=True)
+    count = positive.sum(1)
+    there = count > 0
+    return -((log_share * positive).sum(1)[there] / count[there]).mean()
+
+
+def _drawer(table: Table, recipe: Recipe, rng: np.random.Generator) -> Callable[[], AnyArray]:
+    """Draw kinds, sounds of each kind, rows of each sound; drums often, drawn sounds rarely."""
+    fine = np.unique(table.fine, return_inverse=True)[1]
+    names, coarse = np.unique(table.coarse, return_inverse=True)
+    rows_of = np.split(np.argsort(fine, kind="stable"), np.cumsum(np.bincount(fine))[:-1])
+    sounds_of = [np.unique(fine[coarse == k]) for k in range(len(names))]
+    chance = np.array([_chance(str(name)) for name in names])
+    chance /= chance.sum()
+
+    def draw() -> AnyArray:
+        index: list[AnyArray] = []
+        for k in rng.choice(len(names), recipe.kinds_per_batch, replace=False, p=chance):
+            sounds = sounds_of[k]
+            for s in rng.permutation(sounds)[: recipe.sounds_per_kind]:
+                index.append(rng.permutation(rows_of[s])[: recipe.rows_per_sound])
+        return np.concatenate(index)
+
+    return draw
+
+
+def _chance(name: str) -> float:
+    return 3.0 if name.startswith("drum/") else 1.0 if name.startswith("gm/") else 0.3

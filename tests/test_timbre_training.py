@@ -1,0 +1,90 @@
+"""Making the timbre projection: the split, the MIDI it renders, degradations, discriminants."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from earmark.features.timbre import SAMPLE_RATE
+from earmark.training.timbre import learn, render, split, synth
+from earmark.training.timbre.corpus import Table
+from earmark.training.timbre.degrade import MEASURED, degrade
+
+
+def test_the_split_is_as_it_was_drawn_and_keeps_apart_what_is_measured() -> None:
+    s = split.load()
+    assert s == split.draw(s.seed)
+    assert not set(s.learn_programs) & set(s.measure_programs)
+    assert not set(s.learn_keys) & set(s.measure_keys)
+    assert set(s.tune_programs) < set(s.learn_programs)
+    assert "timgm" not in (*s.learn_fonts, *s.learn_drum_fonts)
+    assert not set(s.learn_drum_fonts) & set(s.measure_drum_fonts)
+    # Free for any use: MIT, CC0, public domain.
+    assert {*s.learn_fonts, *s.learn_drum_fonts} == {"fluid", "musescore", "csound"}
+    assert len(s.measure_programs) == 45
+
+
+def test_midi_lengths_are_variable_length_quantities() -> None:
+    values = {0: b"\x00", 127: b"\x7f", 128: b"\x81\x00", 2_097_151: b"\xff\xff\x7f"}
+    for value, expected in values.items():
+        assert render._variable_length(value) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not shutil.which("fluidsynth") or not Path(split.FONTS["timgm"]).exists(),
+    reason="needs fluidsynth and timgm6mb-soundfont",
+)
+def test_rendered_notes_have_the_pitch_that_was_asked_for(tmp_path: Path) -> None:
+    notes = [render.Note(key, 100, 0.6) for key in (60, 69)]
+    (got,) = render.render(
+        Path(split.FONTS["timgm"]),
+        [render.Preset("timgm", 0, 73)],
+        notes,
+        slot=1.0,
+        sample_rate=SAMPLE_RATE,
+        cache=tmp_path,
+    )
+    assert got.samples.shape == (2, SAMPLE_RATE)
+    for note, samples in zip(notes, got.samples, strict=True):
+        peak = np.abs(np.fft.rfft(samples)).argmax() * SAMPLE_RATE / len(samples)
+        ratio = 12 * np.log2(peak / (440 * 2 ** ((note.key - 69) / 12)))
+        assert min(abs(ratio - octave) for octave in (0, 12)) < 0.5
+
+
+def test_degradations_are_repeatable_differ_and_stay_in_range() -> None:
+    sounds = np.random.default_rng(0).standard_normal((2, 8000)).astype(np.float32)
+    one, two, other = (
+        degrade(sounds, SAMPLE_RATE, np.random.default_rng(s), MEASURED) for s in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one, two)
+    assert np.abs(one - other).max() > 0.01
+    assert np.abs(one).max() <= 0.9 + 1e-6
+    assert one.dtype == np.float32
+
+
+@pytest.mark.parametrize("maker", [synth.instrument, synth.hit, synth.texture])
+def test_drawn_sounds_are_repeatable_and_sound(maker: synth.Maker) -> None:
+    def play() -> np.ndarray:
+        voice = maker(np.random.default_rng(3), SAMPLE_RATE, 0.5)
+        return voice(60, 0.7, np.random.default_rng(4))
+
+    np.testing.assert_array_equal(play(), play())
+    assert 0.1 < np.abs(play()).max() <= 2
+    assert np.isfinite(play()).all()
+
+
+def test_discriminants_find_the_direction_that_tells_classes_apart() -> None:
+    rng = np.random.default_rng(0)
+    label = np.repeat([f"c{i}" for i in range(80)], 12)
+    x = rng.standard_normal((len(label), 100)).astype(np.float32)
+    place = np.repeat(rng.standard_normal(80), 12)
+    x[:, 7] = 0.05 * x[:, 7] + place
+    table = Table(x, label, label, np.full(len(label), -1), label)
+    mean, scale = learn.standard(table)
+    found = learn.discriminants(learn.standardised(x, mean, scale), table, learn.Recipe())
+    assert found.shape == (100, 64)
+    assert np.abs(found[:, 0]).argmax() == 7
