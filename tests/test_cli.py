@@ -100,10 +100,9 @@ def check_error(result, *words, hint: str | None = "") -> None:
 
 WORKING = {
     *("index", "search", "random", "list", "info", "remove", "verify", "rebuild", "compact"),
-    *("watch", "export", "evaluate"),
+    *("watch", "export", "evaluate", "identify", "evaluate identify"),
 }
 LATER = {
-    "identify": ["x.wav", "--stream"],
     "hum": ["x.wav", "-k", "3"],
     "tag": ["x.wav", "--labels", "a,b"],
     "recommend": ["--like", "1", "--unlike", "2"],
@@ -117,7 +116,6 @@ LATER = {
     "fingerprint train": ["--anything", "x"],
     "fingerprint generate": [],
     "fingerprint evaluate": [],
-    "evaluate identify": ["--manifest", "x.csv", "--encoder", "fingerprint"],
     "evaluate hum": ["--manifest", "x.csv"],
 }
 WITHOUT_JSON = {"serve", "mcp"}
@@ -127,14 +125,14 @@ def test_help_lists_every_command(run):
     code, out, _ = run("--help")
     assert code == 0
     listed = set(re.findall(r"^  (\w+)  ", out, re.M))
-    assert listed >= WORKING | {name.split()[0] for name in LATER}
+    assert listed >= {name.split()[0] for name in [*WORKING, *LATER]}
 
 
 @pytest.mark.parametrize("name", sorted(WORKING) + sorted(LATER))
 def test_every_command_has_help(run, name):
     code, out, _ = run(*name.split(), "--help")
     assert code == 0
-    assert ("later version" in out) == (name in LATER or name in ("search", "evaluate"))
+    assert ("later version" in out) == (name in LATER or name in ("search", "evaluate", "identify"))
     if name not in WITHOUT_JSON | {"evaluate", "export"}:
         assert "--json" in out
     if name != "evaluate":
@@ -149,7 +147,7 @@ def test_later_commands_say_so(run, name):
 
 def test_help_loads_nothing_heavy():
     code = (
-        "import sys; from earmark import cli; cli.run(['--help']); cli.run(['identify', 'x']);"
+        "import sys; from earmark import cli; cli.run(['--help']); cli.run(['hum', 'x']);"
         "heavy = {'numpy', 'av', 'faiss', 'soxr', 'rich', 'mutagen', 'fsspec', 'sqlite3'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
@@ -164,6 +162,7 @@ def test_wrong_usage(run, library):
     check_error(run("search", "-k", "0", "x"), "-k")
     check_error(run("index"), "PATH")
     check_error(run("search", "x", "--aspect", "pitch=1"), "--aspect", "later version")
+    check_error(run("identify", "x.wav", "--stream"), "--stream", "later version")
     check_error(run("index", Path(__file__).parent, "--executor", "ray"), "ray")
 
 

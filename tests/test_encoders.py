@@ -74,7 +74,14 @@ def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("plugins")
 def test_plugins_are_found() -> None:
-    assert encoders.names() == ["broken", "hollow", "plain", "timbre"]
+    assert encoders.names() == [
+        "broken",
+        "fingerprint",
+        "hollow",
+        "plain",
+        "spectral",
+        "timbre",
+    ]
     assert encoders.create("plain", options={"a": 1}).spec.options == {"a": 1}
 
 

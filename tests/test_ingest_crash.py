@@ -159,12 +159,11 @@ def test_killed_workers_cost_no_file(tmp_path):
         killed: set[int] = set()
 
         def kill(progress):
-            # The same file may lose its worker once, not twice.
-            if progress.stage == "encode" and progress.files % 10 == 5:
-                worker = executor._running[0]
-                if worker.pid not in killed and len(killed) < 4:
-                    killed.add(worker.pid)
-                    os.kill(worker.pid, signal.SIGKILL)
+            # Once for each count: the same file must not lose its worker again and again.
+            due = progress.stage == "encode" and progress.files % 10 == 5
+            if due and progress.files not in killed and len(killed) < 4:
+                killed.add(progress.files)
+                os.kill(executor._running[0].pid, signal.SIGKILL)
 
         report = ingest.run(store, plan, executor, on_progress=kill)
     assert killed

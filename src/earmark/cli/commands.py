@@ -31,6 +31,9 @@ COMMANDS: Mapping[str, Entry] = {
     "index": Entry("index", "index", "Add files, folders, zip archives and URLs.", _FILL),
     "watch": Entry("index", "watch", "Follow folders and add what changes in them.", _FILL),
     "search": Entry("search", "search", "Find moments by example, by likeness or by words.", _ASK),
+    "identify": Entry(
+        "identify", "identify", "Tell which recording this is, and where in it.", _ASK
+    ),
     "random": Entry("search", "random", "Draw tracks at random.", _ASK),
     "list": Entry("browse", "list_", "List tracks.", _ASK),
     "export": Entry("browse", "export", "Write tracks as m3u, csv, json or parquet.", _ASK),
@@ -40,7 +43,6 @@ COMMANDS: Mapping[str, Entry] = {
     "rebuild": Entry("care", "rebuild", "Derive indexes, codebooks or rows anew; mend.", _CARE),
     "compact": Entry("care", "compact", "Free the space of what was removed.", _CARE),
     "evaluate": Entry("evaluate", "evaluate", "Measure how well searches do.", _CARE),
-    "identify": _later("identify", "Tell which recording this is, and where in it."),
     "hum": _later("hum", "Find a tune by humming it."),
     "tag": _later("tag", "Tell what sounds are in a file."),
     "recommend": _later("recommend", "Suggest tracks from likes and dislikes."),

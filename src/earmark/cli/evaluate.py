@@ -10,7 +10,7 @@ from earmark.cli.commands import Entry, LazyGroup
 COMMANDS = {
     "retrieval": Entry("evaluate", "retrieval", "Measure search by example.", "Commands"),
     "identify": Entry(
-        "later", "evaluate_identify", "Measure identification [in a later version].", "Commands"
+        "identify", "evaluate_identify", "Measure identification of clips.", "Commands"
     ),
     "hum": Entry(
         "later", "evaluate_hum", "Measure search by humming [in a later version].", "Commands"

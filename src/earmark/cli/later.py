@@ -69,13 +69,6 @@ def planned_group(name: str, what: str, commands: Sequence[click.Command]) -> cl
 _SIMILAR = "earmark search --audio FILE finds what sounds like it"
 _LIKE = "earmark search --like X --unlike Y works now"
 
-identify = planned(
-    "identify",
-    "Tell which recording each file is, and where in it.",
-    _FILES,
-    click.option("--stream", is_flag=True, help="Identify a long recording piece by piece."),
-    hint=_SIMILAR,
-)
 hum = planned("hum", "Find a tune by humming it.", _FILE, _K)
 tag = planned(
     "tag",
@@ -126,9 +119,6 @@ fingerprint = planned_group(
         planned("generate", "Make fingerprints of files.", _ANYTHING),
         planned("evaluate", "Measure the fingerprinter.", _ANYTHING),
     ],
-)
-evaluate_identify = planned(
-    "identify", "Measure identification.", _MANIFEST, _ENCODER, hint="evaluate retrieval works now"
 )
 evaluate_hum = planned(
     "hum",

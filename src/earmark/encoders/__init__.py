@@ -7,7 +7,7 @@ work from a source tree and cost no scan of installed packages; a plug-in cannot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
@@ -21,7 +21,14 @@ GROUP = "earmark.encoders"
 FITTED_TRACKS = "fit.tracks"
 """A stored array that is no part of an encoder's state: of how many tracks it learned."""
 
-_BUILTIN: Mapping[str, str] = {"timbre": "earmark.encoders.timbre"}
+_BUILTIN: Mapping[str, str] = {
+    "fingerprint": "earmark.encoders.fingerprint",
+    "spectral": "earmark.encoders.spectral",
+    "timbre": "earmark.encoders.timbre",
+}
+
+_COMPANIONS: Mapping[str, tuple[str, ...]] = {"fingerprint": ("spectral",)}
+"""Encoders that are always used with another: together they settle what neither does alone."""
 
 
 def names() -> list[str]:
@@ -66,6 +73,18 @@ def create(
     """
     encoder: Encoder = _maker(name)(dict(options or {}), state)
     return encoder
+
+
+def with_companions(chosen: Iterable[str]) -> tuple[str, ...]:
+    """Return names of encoders with those that go with them.
+
+    Examples
+    --------
+    >>> with_companions(("timbre", "fingerprint"))
+    ('timbre', 'fingerprint', 'spectral')
+    """
+    wanted = [name for one in chosen for name in (one, *_COMPANIONS.get(one, ()))]
+    return tuple(dict.fromkeys(wanted))
 
 
 def with_fit_note(state: State, tracks: int) -> dict[str, AnyArray]:

@@ -12,7 +12,7 @@ import itertools
 import os
 import signal
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator, Iterable
 from multiprocessing.connection import wait
 from typing import Any
@@ -25,6 +25,9 @@ _GRACE = 30.0
 """Seconds past its limit after which a worker that its own alarm did not end is killed."""
 
 _START_ATTEMPTS = 3
+
+_MOST_RETRIES = 2
+"""Further tries of a file whose worker was killed from outside."""
 
 
 def cores() -> int:
@@ -195,7 +198,7 @@ class _Queue:
     def __init__(self, tasks: Iterable[Task]) -> None:
         self._rest = iter(tasks)
         self._ahead: deque[Task] = deque()
-        self._retried: set[str] = set()
+        self._retries: Counter[str] = Counter()
 
     def __bool__(self) -> bool:
         if not self._ahead:
@@ -211,10 +214,9 @@ class _Queue:
         self._ahead.extendleft(reversed(list(tasks)))
 
     def may_retry(self, task: Task) -> bool:
-        """Whether this is the first time that the task asks for a second try."""
-        first = task.source.path not in self._retried
-        self._retried.add(task.source.path)
-        return first
+        """Whether the task has tries left, of which this takes one."""
+        self._retries[task.source.path] += 1
+        return self._retries[task.source.path] <= _MOST_RETRIES
 
 
 def _describe(status: int) -> str:

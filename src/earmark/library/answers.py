@@ -36,6 +36,10 @@ from earmark.types import (
 METADATA = "metadata"
 """The name under which words in title, artist, path and tags answer."""
 
+_ASKED_BY_NAME = frozenset({"identify", "hum"})
+"""Kinds that find the same recording or tune, not what resembles it: they have commands of their
+own and answer a search only if `by` names them."""
+
 FUSED_DEPTH = 3
 """Each ranking is read this many times deeper than asked for before it is fused."""
 
@@ -113,7 +117,7 @@ def _one_by_one(show: Renderer | None) -> Callable[[Hit], str] | None:
 
 
 def _choose(specs: Mapping[str, EncoderSpec], question: Question) -> dict[str, EncoderSpec]:
-    """The encoders that `by` lets through, by name; all without it."""
+    """The encoders that `by` lets through; without it all that tell what resembles what."""
     kinds = {spec.kind for spec in specs.values()}
     for by in question.by:
         if by not in specs and by not in kinds and by != METADATA:
@@ -125,7 +129,8 @@ def _choose(specs: Mapping[str, EncoderSpec], question: Question) -> dict[str, E
     chosen = {
         name: spec
         for name, spec in specs.items()
-        if not question.by or name in question.by or spec.kind in question.by
+        if (name in question.by or spec.kind in question.by)
+        or (not question.by and spec.kind not in _ASKED_BY_NAME)
     }
     if not chosen and (question.audio is not None or question.like):
         raise QueryError(

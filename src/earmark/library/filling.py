@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from earmark import executors, ingest
 from earmark.config import Settings
+from earmark.encoders import with_companions
 from earmark.errors import UsageError
 from earmark.sources import is_url, split_member
 from earmark.types import JSON, Damage, Failure, OnProgress, Store
@@ -165,7 +166,7 @@ def plan(store: Store, job: Job, *, on_progress: OnProgress | None = None) -> in
     return ingest.plan(
         store,
         job.paths,
-        encoders=job.encoders or tuple(store.encoders()) or DEFAULT_ENCODERS,
+        encoders=with_companions(job.encoders or tuple(store.encoders()) or DEFAULT_ENCODERS),
         ignore=job.ignore,
         metadata=lookup,
         prune=job.prune,

@@ -7,7 +7,7 @@ answers.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -145,6 +145,41 @@ def _encode_file(
         clip = Clip(samples, rate, start=moment.start, source=moment.source)
         encoded[name] = _encode_clip(encoders[name], clip)
     return encoded
+
+
+def stream(source: AudioLike, sample_rate: int, *, salvage: bool = False) -> Iterator[Clip]:
+    """Give a query's audio in blocks of a few seconds, in bounded memory if it is a file.
+
+    Parameters
+    ----------
+    source : file, moment, clip, or (samples, sample_rate)
+    sample_rate : int
+        In Hz, of the blocks.
+    salvage : bool
+        Take what can be decoded of a damaged file.
+    """
+    from earmark import audio
+
+    moment = as_moment(source)
+    if moment is None:
+        yield _clip_at(source, sample_rate)
+        return
+    at = moment.start
+    with (
+        sources.open_source(sources.canonical(moment.source)) as opened,
+        audio.decode(
+            opened,
+            sample_rates=[sample_rate],
+            start=moment.start,
+            end=moment.end,
+            name=moment.source,
+            salvage=salvage,
+        ) as decoder,
+    ):
+        for block in decoder:
+            clip = Clip(block[sample_rate], sample_rate, start=at, source=moment.source)
+            at += clip.duration
+            yield clip
 
 
 def _encode_clip(encoder: Encoder, clip: Clip) -> Encoded:

@@ -1,0 +1,175 @@
+"""Fingerprint: vectors that tell one recording's moment from all others, however it was recorded.
+
+A segment of one second, every half second, becomes a unit vector whose inner product with the
+vector of the same moment is near 1 through noise, rooms, codecs and small changes of speed and
+pitch.  A query is encoded more densely than a track, so that some of its segments fall in step
+with the track's.  The network was trained by `earmark.training.fingerprint` and comes with the
+package as an ONNX graph; see ``docs/models/fingerprint.md``.
+
+Source: Chang et al., "Neural Audio Fingerprint for High-specific Audio Retrieval based on
+Contrastive Learning" (2021).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from earmark.errors import EncoderError, UsageError
+from earmark.fingerprinting import FrontEnd, mel_magnitudes, scale_segments
+from earmark.frame_session import FrameGrid, FrameSession
+from earmark.types import (
+    JSON,
+    Clip,
+    Encoded,
+    Encoder,
+    EncoderSpec,
+    EncodeSession,
+    Float32Array,
+    RowSpec,
+    State,
+)
+
+NAME = "fingerprint"
+
+STEP = 16
+"""Frames between the segments of a track: half a second."""
+
+QUERY_STEP = 4
+"""Frames between the segments of a query: an eighth of a second."""
+
+NDIM = 64
+"""Numbers kept of a vector; the network was trained so that its first 64 do the work of all."""
+
+_ALGORITHM = "1"
+"""Raised whenever the same audio and weights would give other rows."""
+
+
+class Network:
+    """The trained network, run by ONNX Runtime on one thread.
+
+    Parameters
+    ----------
+    content : bytes
+        An ONNX file written by `earmark.training.fingerprint.export`.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            content, options, providers=["CPUExecutionProvider"]
+        )
+        facts = self._session.get_modelmeta().custom_metadata_map
+        if "front" not in facts or "revision" not in facts:
+            raise EncoderError("the file must be a fingerprint network written by earmark")
+        self.front = FrontEnd(**json.loads(facts["front"]))
+        self.revision: str = facts["revision"]
+
+    def embed(self, features: Float32Array, ndim: int) -> Float32Array:
+        """Vectors of features, shape (n, bands, frames): the first `ndim` numbers, length 1."""
+        if not len(features):
+            return np.zeros((0, ndim), np.float32)
+        vectors: Float32Array = self._session.run(None, {"features": features})[0][:, :ndim]
+        length = np.linalg.norm(vectors, axis=1, keepdims=True).astype(np.float32)
+        scaled: Float32Array = vectors / np.maximum(length, np.float32(1e-9))
+        return scaled
+
+
+@lru_cache(maxsize=1)
+def shipped_network() -> Network:
+    """Return the network that comes with the package, loaded once in a process."""
+    path = resources.files("earmark.encoders") / "weights" / "fingerprint.onnx"
+    return Network(path.read_bytes())
+
+
+class Fingerprint:
+    """Implements `Encoder`, `StreamEncoder` and `QueryEncoder`.
+
+    Parameters
+    ----------
+    network : Network, optional
+        By default the one that comes with the package.
+    """
+
+    def __init__(self, network: Network | None = None) -> None:
+        self._network = network or shipped_network()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Fingerprint, ()
+
+    @property
+    def spec(self) -> EncoderSpec:
+        """What this encoder is."""
+        front = self._network.front
+        return EncoderSpec(
+            name=NAME,
+            kind="identify",
+            rows=RowSpec("float16", NDIM, "inner_product"),
+            sample_rate=front.sample_rate,
+            window=front.window,
+            hop=STEP * front.hop / front.sample_rate,
+            revision=f"{_ALGORITHM}-{self._network.revision}",
+            matcher="sequence",
+        )
+
+    def encode(self, windows: Float32Array) -> Float32Array:
+        """Encode windows on their own, shape (n, samples); see `Encoder`.
+
+        What lies beside a window is taken for silence, so that rows differ a little from those
+        of a session.
+        """
+        front = self._network.front
+        size = front.frames * front.hop
+        if windows.ndim != 2 or windows.shape[1] != size:
+            raise EncoderError(f"windows must have shape (n, {size}), got {windows.shape}")
+        half = front.n_fft // 2
+        padded = np.pad(windows, ((0, 0), (half, half))).astype(np.float32, copy=False)
+        framed = np.lib.stride_tricks.sliding_window_view(padded, front.n_fft, axis=1)
+        framed = framed[:, :: front.hop][:, : front.frames]
+        mel = mel_magnitudes(framed.reshape(-1, front.n_fft), front)
+        return self._vectors(mel.reshape(len(windows), front.frames, front.bands))
+
+    def session(self) -> EncodeSession:
+        """Begin a new track."""
+        return self._session(STEP, self.spec.silence_peak)
+
+    def encode_query(self, clip: Clip) -> Encoded:
+        """Encode a query: a row every eighth of a second."""
+        clip.check_rate(self._network.front.sample_rate)
+        session = self._session(QUERY_STEP, self.spec.silence_peak)
+        session.push(clip.samples)
+        encoded = session.finish()
+        return Encoded(encoded.rows, encoded.segments + clip.start, skipped=encoded.skipped)
+
+    def _session(self, step: int, silence_peak: float) -> FrameSession:
+        front = self._network.front
+        grid = FrameGrid(
+            front.sample_rate, front.n_fft, front.hop, front.n_fft // 2, front.frames, step
+        )
+        return FrameSession(
+            grid,
+            lambda frames: mel_magnitudes(frames, front),
+            self._vectors,
+            empty=np.zeros((0, NDIM), np.float32),
+            silence_peak=silence_peak,
+        )
+
+    def _vectors(self, mel: Float32Array) -> Float32Array:
+        features = scale_segments(np.ascontiguousarray(mel), self._network.front)
+        return self._network.embed(features, NDIM)
+
+
+def create(options: Mapping[str, JSON], state: State | None) -> Encoder:
+    """Make the encoder; see `earmark.encoders.create`.  It takes no options."""
+    if options:
+        raise UsageError(f"encoder {NAME!r} takes no options, got {', '.join(options)}")
+    return Fingerprint()

@@ -1,0 +1,168 @@
+"""Finding every recording in hours of sound: radio, mixes, a microphone.
+
+The sound is looked at in windows that overlap by half; matches of consecutive windows on the same
+line (the same track, the same difference of time, the same speed) are one sighting.  A sighting
+is confirmed as soon as one window is sure of it, and closed when it has not been seen for a
+while; its range is then made exact along its line.  Memory is bounded by the windows, whatever the
+length of the sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from earmark.identify.matching import Match
+from earmark.types import Clip, Float32Array
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How a long recording is cut, in seconds, and when a match counts.
+
+    A window's match is taken at `confidence`; one of at least `weak` still goes on with a
+    sighting that there is already.  A sighting ends when it has not been seen for `patience`.
+    """
+
+    length: float = 10.0
+    hop: float = 5.0
+    confidence: float = 0.9
+    weak: float = 0.3
+    patience: float = 12.0
+    drift: float = 1.0
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A stretch of the sound that is a stretch of a track.  Times are in seconds.
+
+    `seen` counts the windows that agree; `confidence` is the highest of theirs.
+    """
+
+    track: int
+    confidence: float
+    start: float
+    end: float
+    query_start: float
+    query_end: float
+    speed: float
+    seen: int = 1
+
+
+Identify = Callable[[Clip], list[Match]]
+
+
+@dataclass
+class Monitor:
+    """Push sound, get sightings.
+
+    Parameters
+    ----------
+    identify : callable
+        Gives the matches of a clip, best first, with times relative to the clip's first sample.
+    sample_rate : int
+        Of the sound, in Hz.
+    windows : Windows
+    """
+
+    identify: Identify
+    sample_rate: int
+    windows: Windows = field(default_factory=Windows)
+
+    def __post_init__(self) -> None:
+        self._samples = np.zeros(0, np.float32)
+        self._begin = 0
+        self._open: list[Sighting] = []
+        self._told: set[int] = set()
+
+    def push(self, samples: Float32Array) -> list[Sighting]:
+        """Take the next samples, shape (n,); return sightings that became certain, each once.
+
+        Their end is that of what has been heard so far; `finish` and `closed` give whole ranges.
+        """
+        self._samples = np.concatenate([self._samples, samples])
+        new: list[Sighting] = []
+        length = round(self.windows.length * self.sample_rate)
+        hop = round(self.windows.hop * self.sample_rate)
+        while len(self._samples) >= length:
+            new += self._look(self._samples[:length])
+            self._samples = self._samples[hop:]
+            self._begin += hop
+        return new
+
+    def closed(self) -> Iterator[Sighting]:
+        """Take the sightings that are over."""
+        heard = self._begin / self.sample_rate
+        over = [s for s in self._open if s.query_end + self.windows.patience < heard]
+        self._open = [s for s in self._open if s not in over]
+        yield from sorted(over, key=lambda s: (s.query_start, s.track))
+
+    def finish(self) -> list[Sighting]:
+        """Say that the sound has ended; return all sightings that were not taken by `closed`."""
+        if len(self._samples) > self.sample_rate // 2:
+            self._look(self._samples)
+        self._samples = self._samples[:0]
+        rest, self._open = self._open, []
+        return sorted(rest, key=lambda s: (s.query_start, s.track))
+
+    def _look(self, samples: Float32Array) -> list[Sighting]:
+        """Identify one window; return the sightings that are new."""
+        at = self._begin / self.sample_rate
+        new = []
+        for match in self.identify(Clip(samples, self.sample_rate)):
+            if match.confidence < self.windows.weak:
+                continue
+            seen = Sighting(
+                match.track,
+                match.confidence,
+                match.start,
+                match.end,
+                match.query_start + at,
+                match.query_end + at,
+                match.speed,
+            )
+            known = next((s for s in self._open if self._continues(s, seen)), None)
+            if known is not None:
+                self._open[self._open.index(known)] = _joined(known, seen)
+            elif match.confidence >= self.windows.confidence and not self._hidden(seen):
+                self._open.append(seen)
+                new.append(seen)
+        return new
+
+    def _continues(self, known: Sighting, seen: Sighting) -> bool:
+        """Whether a window's match lies on the line of a sighting."""
+        if known.track != seen.track:
+            return False
+        expected = known.end + known.speed * (seen.query_start - known.query_end)
+        return abs(expected - seen.start) < self.windows.drift
+
+    def _hidden(self, seen: Sighting) -> bool:
+        """Whether a better sighting covers most of the same sound (a repeat in one piece, or the
+        same recording twice in the library)."""
+        for other in self._open:
+            both = min(other.query_end, seen.query_end) - max(other.query_start, seen.query_start)
+            if both > 0.6 * (seen.query_end - seen.query_start) and (
+                other.confidence >= seen.confidence
+            ):
+                return True
+        return False
+
+
+def _joined(known: Sighting, seen: Sighting) -> Sighting:
+    """One sighting of two; the speed is that of the line through both ends."""
+    start, query_start = min((known.start, known.query_start), (seen.start, seen.query_start))
+    end, query_end = max((known.end, known.query_end), (seen.end, seen.query_end))
+    whole = query_end - query_start
+    speed = (end - start) / whole if whole > 20.0 else known.speed
+    return Sighting(
+        known.track,
+        max(known.confidence, seen.confidence),
+        start,
+        end,
+        query_start,
+        query_end,
+        speed,
+        known.seen + 1,
+    )

@@ -1,0 +1,1 @@
+"""Training of the fingerprint encoder on any folder of music.  Needs the extra ``train``."""
