@@ -1,14 +1,12 @@
 """The facade: a library of tracks that can be filled, searched, listened to and cared for.
 
-`open` reads the settings once; nothing below it looks at the environment.  A library is safe to
-read from several threads; one process at a time writes to it.
+A library is safe to read from several threads; one process at a time writes to it.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -36,57 +34,6 @@ if TYPE_CHECKING:
 
     from earmark.ingest import IngestReport
     from earmark.library.filling import AddOptions, Forecast, Paths, RebuildReport
-
-
-def open(  # noqa: A001
-    path_or_url: str | os.PathLike[str] | None = None,
-    *,
-    create: bool = True,
-    settings: Settings | None = None,
-) -> Library:
-    """Open a library.
-
-    Parameters
-    ----------
-    path_or_url : str or path, optional
-        A folder, or the URL of a store.  Default: the setting `library`, else the folder
-        ``earmark/library`` among the user's data.
-    create : bool
-        Make a new library where there is none.
-    settings : Settings, optional
-        Default: from the variables ``EARMARK_...``.
-
-    Returns
-    -------
-    Library
-        A context manager; leaving it closes the library.
-
-    Raises
-    ------
-    LibraryNotFound
-        If there is none and `create` is false.
-    ForeignFormat
-        If something else lies there, or a library of a newer format.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with open(tempfile.mkdtemp() + "/library") as lib:
-    ...     len(lib)
-    0
-    """
-    from earmark.stores import open_store
-
-    settings = Settings.from_env(os.environ) if settings is None else settings
-    place = os.fspath(path_or_url) if path_or_url is not None else settings.library
-    return Library(open_store(place or default_library(), create=create), settings)
-
-
-def default_library() -> str:
-    """Return the folder of the library when none is named: among the user's data."""
-    import platformdirs
-
-    return str(Path(platformdirs.user_data_dir("earmark", appauthor=False)) / "library")
 
 
 class Library:
