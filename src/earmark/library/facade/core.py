@@ -1,0 +1,98 @@
+"""What every part of a library stands on: its store, its settings, its encoders.
+
+The facade is put together of parts, one a module: each is a few methods that ask for their
+arguments, import what does the work, and hand over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from earmark.config import Settings
+from earmark.errors import QueryError
+from earmark.library import probes
+from earmark.library.probes import TrackLike
+from earmark.types import Encoder, Expr, Hit, Store, Track
+
+
+class Core:
+    """A store with settings, and the encoders that made its rows."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self.store = store
+        self.settings = settings
+        self._encoders: dict[str, Encoder] = {}
+
+    @property
+    def url(self) -> str:
+        """What opens this library again."""
+        return self.store.url
+
+    def close(self) -> None:
+        """Release files and connections."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return self.store.count()
+
+    def __repr__(self) -> str:
+        return f"<earmark.Library {self.url!r}: {len(self)} tracks>"
+
+    def track(self, track: TrackLike) -> Track:
+        """Return a track by its id or path.
+
+        Raises
+        ------
+        TrackNotFound
+            If there is none.
+        """
+        return probes.find_track(self.store, track)
+
+    def encoder(self, name: str) -> Encoder:
+        """Return the encoder that made the rows of this name, ready to encode queries.
+
+        Raises
+        ------
+        UnknownEncoder
+            If it is not installed.
+        EncoderMismatch
+            If the one that is installed would make other rows.
+        """
+        if name not in self._encoders:
+            from earmark import encoders
+
+            spec = self.store.encoders().get(name)
+            if spec is None:
+                raise QueryError(
+                    f"this library has no rows of an encoder {name!r}",
+                    hint=f"earmark index PATH --encoders {name}",
+                )
+            self._encoders[name] = encoders.restore(spec, self.store.state(name))
+        return self._encoders[name]
+
+
+def parse(where: str | None) -> Expr | None:
+    """Read a filter, if there is one."""
+    from earmark import where as filters
+
+    return None if where is None else filters.parse(where)
+
+
+def show(hits: Sequence[Hit]) -> str:
+    """Draw hits for a notebook."""
+    from earmark.library import notebook
+
+    return notebook.render(hits)
