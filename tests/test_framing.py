@@ -205,3 +205,36 @@ def test_capabilities_are_preferred() -> None:
     session = framing.open_session(Prepared())
     assert isinstance(session, framing.WindowSession)
     assert session._batch == 1
+
+
+def test_a_tagger_gives_rows_and_scores_in_one_pass() -> None:
+    spec = EncoderSpec(
+        name="tagger",
+        kind="similar",
+        rows=RowSpec(ndim=1, dtype="float32", metric="l2"),
+        sample_rate=100,
+        window=1.0,
+        hop=1.0,
+        revision="1",
+    )
+
+    class Loudness:
+        labels = ("quiet", "loud")
+
+        def __init__(self) -> None:
+            self.spec = spec
+
+        def encode(self, windows: np.ndarray) -> np.ndarray:
+            raise AssertionError("a tagger is asked once for both")
+
+        def encode_tagged(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            loud = np.abs(windows).max(axis=1)
+            return loud[:, None], np.stack([1 - loud, loud], axis=1)
+
+    samples = np.repeat(np.float32([0.25, 0.0, 0.75]), 100)
+    encoded = framing.encode_clip(Loudness(), Clip(samples, 100, 10.0))
+    assert encoded.skipped == 1
+    assert encoded.rows.ravel().tolist() == [0.25, 0.75]
+    assert encoded.label_scores is not None
+    assert encoded.label_scores.tolist() == [[0.75, 0.25], [0.25, 0.75]]
+    assert encoded.segments.tolist() == [[10.0, 11.0], [12.0, 13.0]]

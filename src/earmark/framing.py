@@ -8,6 +8,7 @@ Windows below the encoder's `silence_peak` are not encoded: silence resembles ev
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from earmark.types import (
     QueryEncoder,
     RowSpec,
     StreamEncoder,
+    Tagger,
 )
 
 _BATCH_SAMPLES = 2**20
@@ -213,6 +215,7 @@ class WindowSession:
         self._batch = batch
         self._rows: list[AnyArray] = []
         self._starts: list[Int64Array] = []
+        self._scores: list[Float32Array] = []
         self._skipped = 0
         self._finished = False
 
@@ -255,7 +258,14 @@ class WindowSession:
             rows=np.concatenate(rows),
             segments=self._segments(starts),
             skipped=self._skipped,
+            label_scores=self._label_scores(),
         )
+
+    def _label_scores(self) -> Float32Array | None:
+        if not isinstance(self._encoder, Tagger):
+            return None
+        none = np.empty((0, len(self._encoder.labels)), np.float32)
+        return np.concatenate([none, *self._scores])
 
     def _segments(self, starts: Int64Array) -> Float64Array:
         """Start and end in seconds; a padded window ends where the audio does."""
@@ -272,8 +282,22 @@ class WindowSession:
                     self._skipped += int(np.count_nonzero(~loud))
                     some, at = some[loud], at[loud]
             if len(at):
-                self._rows.append(check_rows(self._spec, self._encoder.encode(some), len(at)))
+                self._rows.append(check_rows(self._spec, self._rows_of(some), len(at)))
                 self._starts.append(at)
+
+    def _rows_of(self, windows: Float32Array) -> AnyArray:
+        """Encode a batch, and keep its label scores if the encoder tags on the way."""
+        if not isinstance(self._encoder, Tagger):
+            return self._encoder.encode(windows)
+        rows, scores = self._encoder.encode_tagged(windows)
+        shape = (len(windows), len(self._encoder.labels))
+        if scores.shape != shape or scores.dtype != np.float32:
+            raise EncoderError(
+                f"encoder {self._spec.name!r} must return float32 label scores of shape {shape}, "
+                f"got {scores.dtype} of shape {scores.shape}"
+            )
+        self._scores.append(scores)
+        return rows
 
 
 def _given_dtype(rows: RowSpec) -> np.dtype[np.uint8] | np.dtype[np.float32]:
@@ -338,10 +362,4 @@ def encode_query(encoder: Encoder, clip: Clip) -> Encoded:
 def _shifted(encoded: Encoded, start: float) -> Encoded:
     if start == 0:
         return encoded
-    return Encoded(
-        rows=encoded.rows,
-        segments=encoded.segments + start,
-        refine=encoded.refine,
-        skipped=encoded.skipped,
-        facts=encoded.facts,
-    )
+    return replace(encoded, segments=encoded.segments + start)

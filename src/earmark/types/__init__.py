@@ -30,6 +30,7 @@ from earmark.types.encoding import QueryEncoder as QueryEncoder
 from earmark.types.encoding import RowSpec as RowSpec
 from earmark.types.encoding import State as State
 from earmark.types.encoding import StreamEncoder as StreamEncoder
+from earmark.types.encoding import Tagger as Tagger
 from earmark.types.encoding import TextEncoder as TextEncoder
 from earmark.types.filters import And as And
 from earmark.types.filters import Compare as Compare

@@ -140,6 +140,8 @@ class Encoded:
         Windows left out because they were silent.
     facts : mapping
         What the encoder found out on the way (pitch, tempo, ...); becomes tags of the track.
+    label_scores : float32 array, shape (n, labels), optional
+        Probability of each of a `Tagger`'s labels in each row's segment.
     """
 
     rows: AnyArray
@@ -147,6 +149,7 @@ class Encoded:
     refine: AnyArray | None = None
     skipped: int = 0
     facts: Mapping[str, Scalar] = field(default_factory=dict)
+    label_scores: Float32Array | None = None
 
 
 State: TypeAlias = Mapping[str, AnyArray]
@@ -210,6 +213,26 @@ class TextEncoder(Protocol):
 
     def encode_text(self, texts: Sequence[str]) -> Float32Array:
         """Encode texts to rows, shape (len(texts), spec.rows.ndim)."""
+
+
+@runtime_checkable
+class Tagger(Protocol):
+    """Capability: says on the way which of a fixed set of labels each window has."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, in the order of the scores."""
+
+    def encode_tagged(self, windows: Float32Array) -> tuple[AnyArray, Float32Array]:
+        """Encode windows and tag them in one pass.
+
+        Returns
+        -------
+        rows : array, shape (n, spec.rows.width)
+            As `Encoder.encode` gives them.
+        scores : float32 array, shape (n, len(labels))
+            Probabilities.
+        """
 
 
 @runtime_checkable
