@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Entry] = {
     "identify": Entry(
         "identify", "identify", "Tell which recording this is, and where in it.", _ASK
     ),
+    "tag": Entry("tag", "tag", "Tell what sounds are in files.", _ASK),
     "random": Entry("search", "random", "Draw tracks at random.", _ASK),
     "list": Entry("browse", "list_", "List tracks.", _ASK),
     "export": Entry("browse", "export", "Write tracks as m3u, csv, json or parquet.", _ASK),
@@ -44,7 +45,6 @@ COMMANDS: Mapping[str, Entry] = {
     "compact": Entry("care", "compact", "Free the space of what was removed.", _CARE),
     "evaluate": Entry("evaluate", "evaluate", "Measure how well searches do.", _CARE),
     "hum": _later("hum", "Find a tune by humming it."),
-    "tag": _later("tag", "Tell what sounds are in a file."),
     "recommend": _later("recommend", "Suggest tracks from likes and dislikes."),
     "playlist": _later("playlist", "Make a path of tracks from one to another."),
     "duplicates": _later("duplicates", "Find tracks that are the same recording."),

@@ -13,7 +13,6 @@ import click
 from earmark.cli.common import json_option, library_option
 from earmark.errors import NotAvailable
 
-_FILES = click.argument("files", nargs=-1, required=True, metavar="FILE...")
 _FILE = click.argument("file", metavar="FILE")
 _ANYTHING = click.argument("args", nargs=-1, type=click.UNPROCESSED)
 _K = click.option("-k", type=click.IntRange(min=1), default=10, help="How many at most.")
@@ -70,13 +69,6 @@ _SIMILAR = "earmark search --audio FILE finds what sounds like it"
 _LIKE = "earmark search --like X --unlike Y works now"
 
 hum = planned("hum", "Find a tune by humming it.", _FILE, _K)
-tag = planned(
-    "tag",
-    "Tell what sounds are in files.",
-    _FILES,
-    click.option("--labels", metavar="A,B,C", help="Choose among these labels."),
-    hint="earmark index PATH --metadata FILE adds tags of your own",
-)
 recommend = planned(
     "recommend",
     "Suggest tracks that are like some and unlike others.",
