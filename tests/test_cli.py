@@ -101,12 +101,10 @@ def check_error(result, *words, hint: str | None = "") -> None:
 WORKING = {
     *("index", "search", "random", "list", "info", "remove", "verify", "rebuild", "compact"),
     *("watch", "export", "evaluate", "identify", "evaluate identify"),
+    *("tag", "recommend", "playlist"),
 }
 LATER = {
     "hum": ["x.wav", "-k", "3"],
-    "tag": ["x.wav", "--labels", "a,b"],
-    "recommend": ["--like", "1", "--unlike", "2"],
-    "playlist": ["--from", "1", "--to", "2"],
     "duplicates": [],
     "map": [],
     "serve": ["--host", "127.0.0.1", "--port", "8080"],

@@ -35,6 +35,8 @@ COMMANDS: Mapping[str, Entry] = {
         "identify", "identify", "Tell which recording this is, and where in it.", _ASK
     ),
     "tag": Entry("tag", "tag", "Tell what sounds are in files.", _ASK),
+    "recommend": Entry("suggest", "recommend", "Suggest tracks from likes and dislikes.", _ASK),
+    "playlist": Entry("suggest", "playlist", "Make a path of tracks, or a radio.", _ASK),
     "random": Entry("search", "random", "Draw tracks at random.", _ASK),
     "list": Entry("browse", "list_", "List tracks.", _ASK),
     "export": Entry("browse", "export", "Write tracks as m3u, csv, json or parquet.", _ASK),
@@ -45,8 +47,6 @@ COMMANDS: Mapping[str, Entry] = {
     "compact": Entry("care", "compact", "Free the space of what was removed.", _CARE),
     "evaluate": Entry("evaluate", "evaluate", "Measure how well searches do.", _CARE),
     "hum": _later("hum", "Find a tune by humming it."),
-    "recommend": _later("recommend", "Suggest tracks from likes and dislikes."),
-    "playlist": _later("playlist", "Make a path of tracks from one to another."),
     "duplicates": _later("duplicates", "Find tracks that are the same recording."),
     "map": _later("map", "Lay the library out on a map."),
     "serve": _later("serve", "Serve the library to the browser."),

@@ -66,25 +66,8 @@ def planned_group(name: str, what: str, commands: Sequence[click.Command]) -> cl
 
 
 _SIMILAR = "earmark search --audio FILE finds what sounds like it"
-_LIKE = "earmark search --like X --unlike Y works now"
 
 hum = planned("hum", "Find a tune by humming it.", _FILE, _K)
-recommend = planned(
-    "recommend",
-    "Suggest tracks that are like some and unlike others.",
-    click.option("--like", multiple=True, required=True, metavar="X", help="A track you like."),
-    click.option("--unlike", multiple=True, metavar="Y", help="A track you do not like."),
-    _K,
-    hint=_LIKE,
-)
-playlist = planned(
-    "playlist",
-    "Make a path of tracks from one to another.",
-    click.option("--from", "from_", required=True, metavar="A", help="The first track."),
-    click.option("--to", required=True, metavar="B", help="The last track."),
-    _K,
-    hint="earmark export --format m3u writes a playlist of a filter",
-)
 duplicates = planned("duplicates", "Find tracks that are the same recording.", hint=_SIMILAR)
 map = planned("map", "Lay the library out on a map.")  # noqa: A001
 serve = planned(
