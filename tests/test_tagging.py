@@ -118,7 +118,7 @@ def test_words_may_be_liked_and_unliked(lib):
 def test_without_a_reader_words_to_avoid_go_by_labels(lib, monkeypatch):
     monkeypatch.setattr(fake_tagger, "READS", False)
     hits = lib.search("whistle")
-    assert {name_of(h.track.path) for h in hits} == {"two.wav", "long.wav"}
+    assert {name_of(h.track.path) for h in hits[:2]} == {"two.wav", "long.wav"}
     assert "pip install" in hits.notes[0]
     like = lib.search(like=hits[0].track.id, unlike="hum", k=4)
     assert "tags/unlike" in like.to_json(explain=True)["hits"][-1]["ranks"] or len(like) == 4

@@ -84,7 +84,7 @@ def _answer(hits: Hits, *, as_json: bool, explain: bool, play: bool) -> int:
         print(tables.hits_table(hits, explain=explain))
     else:
         common.say("nothing found")
-    for note in hits.notes:
+    for note in hits.notes if not as_json else ():
         common.say(f"note: {note}")
     if play and hits:
         playing.play(hits)

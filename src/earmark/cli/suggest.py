@@ -121,7 +121,7 @@ def _answer(hits: Hits, *, as_json: bool, m3u: str | None) -> int:
         print(tables.hits_table(hits))
     else:
         common.say("nothing found")
-    for note in hits.notes:
+    for note in hits.notes if not as_json else ():
         common.say(f"note: {note}")
     if m3u is not None:
         Path(m3u).write_bytes(export([hit.track for hit in hits], "m3u"))
