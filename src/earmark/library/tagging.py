@@ -162,11 +162,14 @@ def without_library(asked: Asked, settings: Settings) -> TagSession:
     from earmark import encoders
     from earmark.library.listening import cache_folder
 
+    def make(name: str) -> Encoder:
+        return encoders.create(name, settings=settings)
+
     return TagSession(
         asked,
         store=None,
-        get_encoder=encoders.create,
-        make_encoder=encoders.create,
+        get_encoder=make,
+        make_encoder=make,
         texts=TextVectors(cache_folder(settings) / "texts"),
     )
 

@@ -195,6 +195,6 @@ class Meaning(Core):
             asked,
             store=self.store,
             get_encoder=self.encoder,
-            make_encoder=encoders.create,
+            make_encoder=lambda name: encoders.create(name, settings=self.settings),
             texts=self.texts,
         )
