@@ -101,12 +101,11 @@ def check_error(result, *words, hint: str | None = "") -> None:
 WORKING = {
     *("index", "search", "random", "list", "info", "remove", "verify", "rebuild", "compact"),
     *("watch", "export", "evaluate", "identify", "evaluate identify"),
-    *("tag", "recommend", "playlist"),
+    *("tag", "recommend", "playlist", "map"),
 }
 LATER = {
     "hum": ["x.wav", "-k", "3"],
     "duplicates": [],
-    "map": [],
     "serve": ["--host", "127.0.0.1", "--port", "8080"],
     "mcp": [],
     "models list": [],

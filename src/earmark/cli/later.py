@@ -69,7 +69,6 @@ _SIMILAR = "earmark search --audio FILE finds what sounds like it"
 
 hum = planned("hum", "Find a tune by humming it.", _FILE, _K)
 duplicates = planned("duplicates", "Find tracks that are the same recording.", hint=_SIMILAR)
-map = planned("map", "Lay the library out on a map.")  # noqa: A001
 serve = planned(
     "serve",
     "Serve the library to the browser, on this machine unless told otherwise.",

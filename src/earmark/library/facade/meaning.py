@@ -14,6 +14,7 @@ from earmark.library.probes import AudioLike, TrackLike
 from earmark.library.questions import several
 
 if TYPE_CHECKING:
+    from earmark.library.maps import Map
     from earmark.library.spaces import TrackVectors
     from earmark.library.suggesting import Taste
     from earmark.library.tagging import TaggedFile, TagSession
@@ -147,6 +148,28 @@ class Meaning(Core):
         wanted = max(0, length - len(seeds))
         found = self.recommend(like, k=max(wanted, 1), where=where, diversity=diversity, by=by)
         return playlists.radio(self.store, seeds, found, length, by=chosen, show=show)
+
+    def map(self, *, fresh: bool = False, by: str | Sequence[str] = ()) -> Map:
+        """Return the map of the library: made once, then kept and only added to.
+
+        Parameters
+        ----------
+        fresh : bool
+            Make a new layout: all tracks may move.
+        by : str or sequence of str
+            Encoders or kinds that say what is near.
+
+        Raises
+        ------
+        QueryError
+            If no track has sound.
+        NotAvailable
+            If umap-learn or scikit-learn is missing.
+        """
+        from earmark.library import maps
+
+        chosen = (by,) if isinstance(by, str) else tuple(by)
+        return maps.chart(self.store, by=chosen, fresh=fresh, seed=self.settings.seed)
 
     def _candidates(
         self, like: Any, unlike: Any, taste: Taste, where: str | None, by: str | Sequence[str]
