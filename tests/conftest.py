@@ -17,3 +17,12 @@ def data_dir() -> Path:
     if not (folder / "manifest.csv").is_file():
         pytest.skip(f"no real recordings: {folder} has no manifest.csv (set EARMARK_TEST_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def weights_dir() -> Path:
+    """The folder of real, small weights; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("EARMARK_TEST_WEIGHTS") or ROOT.parent / "shared" / "weights")
+    if not (folder / "mn04_as_mAP_432.pt").is_file():
+        pytest.skip(f"no real weights: {folder} has no mn04_as_mAP_432.pt (EARMARK_TEST_WEIGHTS)")
+    return folder

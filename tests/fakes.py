@@ -142,7 +142,11 @@ class LearningEncoder(LevelEncoder):
 
 
 def create_encoder(
-    name: str, *, options: Mapping[str, Any] | None = None, state: State | None = None
+    name: str,
+    *,
+    options: Mapping[str, Any] | None = None,
+    state: State | None = None,
+    settings: object = None,
 ) -> LevelEncoder:
     """As `earmark.encoders.create`, for the encoders of this module."""
     return LearningEncoder(state) if name == "learning" else LevelEncoder(name)

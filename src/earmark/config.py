@@ -16,7 +16,7 @@ _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
 
 # Set by name in the environment but not settings of their own.
-_OTHER_VARIABLES = frozenset({"EARMARK_TEST_DATA"})
+_OTHER_VARIABLES = frozenset({"EARMARK_TEST_DATA", "EARMARK_TEST_WEIGHTS"})
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Settings:
         Seed of everything random.
     timbre_profile : str
         Profile of the `timbre` encoder for new libraries.
+    efficientat_model : str
+        Model of the `efficientat` encoder for new libraries: mn04 or mn10.
     """
 
     library: str = ""
@@ -55,6 +57,7 @@ class Settings:
     salvage: bool = False
     seed: int = 0
     timbre_profile: str = "zounds"
+    efficientat_model: str = "mn04"
 
     def __post_init__(self) -> None:
         if self.workers < 0:

@@ -300,6 +300,31 @@ class WindowSession:
         return rows
 
 
+class TilingSession(WindowSession):
+    """A session in which audio shorter than one window is repeated to fill it.
+
+    As often as it fits whole, then zeros: what CLAP calls repeatpad.
+    """
+
+    def _encode(self, starts: Int64Array, windows: Float32Array) -> None:
+        n = self._buffer.length
+        if 0 < n < self._window:
+            windows = repeat_padded(windows[:, :n], self._window)
+        super()._encode(starts, windows)
+
+
+def repeat_padded(clips: Float32Array, length: int) -> Float32Array:
+    """Repeat clips, shape (m, n), as often as they fit whole into `length`; then zeros.
+
+    Examples
+    --------
+    >>> repeat_padded(np.array([[1, 2, 3]], np.float32), 8)
+    array([[1., 2., 3., 1., 2., 3., 0., 0.]], dtype=float32)
+    """
+    tiled = np.tile(clips, (1, max(1, length // clips.shape[1])))[:, :length]
+    return np.pad(tiled, ((0, 0), (0, length - tiled.shape[1])))
+
+
 def _given_dtype(rows: RowSpec) -> np.dtype[np.uint8] | np.dtype[np.float32]:
     """The dtype that encoders hand over (stores may keep a narrower one)."""
     return np.dtype(np.uint8) if rows.dtype == "bits" else np.dtype(np.float32)

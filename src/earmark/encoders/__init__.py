@@ -13,6 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 import numpy as np
 
+from earmark.config import Settings
 from earmark.errors import NotAvailable, UnknownEncoder, nearest
 from earmark.types import JSON, AnyArray, Encoder, EncoderSpec, State
 
@@ -22,10 +23,14 @@ FITTED_TRACKS = "fit.tracks"
 """A stored array that is no part of an encoder's state: of how many tracks it learned."""
 
 _BUILTIN: Mapping[str, str] = {
+    "efficientat": "earmark.encoders.efficientat",
     "fingerprint": "earmark.encoders.fingerprint",
     "spectral": "earmark.encoders.spectral",
     "timbre": "earmark.encoders.timbre",
 }
+
+_NEEDS_FILES = frozenset({"efficientat"})
+"""Encoders of published networks: their makers also take the settings."""
 
 _COMPANIONS: Mapping[str, tuple[str, ...]] = {"fingerprint": ("spectral",)}
 """Encoders that are always used with another: together they settle what neither does alone."""
@@ -43,7 +48,11 @@ def names() -> list[str]:
 
 
 def create(
-    name: str, *, options: Mapping[str, JSON] | None = None, state: State | None = None
+    name: str,
+    *,
+    options: Mapping[str, JSON] | None = None,
+    state: State | None = None,
+    settings: Settings | None = None,
 ) -> Encoder:
     """Make an encoder.
 
@@ -54,6 +63,8 @@ def create(
         As in its spec; what is left out has the encoder's default.
     state : mapping, optional
         Fitted arrays, as the store kept them.
+    settings : Settings, optional
+        Where model files lie; by default as the environment says.
 
     Returns
     -------
@@ -71,8 +82,10 @@ def create(
     >>> create("timbre", options={"profile": "zounds"}).spec.sample_rate
     22050
     """
-    encoder: Encoder = _maker(name)(dict(options or {}), state)
-    return encoder
+    make = _maker(name)
+    if name in _NEEDS_FILES:
+        return make(dict(options or {}), state, settings=settings)
+    return make(dict(options or {}), state)
 
 
 def with_companions(chosen: Iterable[str]) -> tuple[str, ...]:
@@ -103,7 +116,7 @@ def own_state(stored: State) -> dict[str, AnyArray]:
     return {name: array for name, array in stored.items() if name != FITTED_TRACKS}
 
 
-def restore(spec: EncoderSpec, stored: State) -> Encoder:
+def restore(spec: EncoderSpec, stored: State, *, settings: Settings | None = None) -> Encoder:
     """Make the encoder that a library's rows were made by.
 
     Parameters
@@ -112,6 +125,8 @@ def restore(spec: EncoderSpec, stored: State) -> Encoder:
         As stored.
     stored : mapping
         Its state as stored.
+    settings : Settings, optional
+        As for `create`.
 
     Raises
     ------
@@ -120,7 +135,9 @@ def restore(spec: EncoderSpec, stored: State) -> Encoder:
     EncoderMismatch
         If the installed one would make other rows.
     """
-    made = create(spec.name, options=spec.options, state=own_state(stored) or None)
+    made = create(
+        spec.name, options=spec.options, state=own_state(stored) or None, settings=settings
+    )
     spec.check_same(made.spec)
     return made
 

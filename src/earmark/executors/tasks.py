@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from earmark.config import Settings
 from earmark.errors import NotFitted
 from earmark.sources import Source
 from earmark.types import (
@@ -98,12 +99,15 @@ class EncoderRef:
     factory : str
         ``"module:function"`` called with options and state instead of the registry: for encoders
         that no entry point names.
+    settings : Settings, optional
+        Where model files lie; by default as the environment says.
     """
 
     name: str
     options: Mapping[str, JSON] = field(default_factory=dict)
     state: Mapping[str, AnyArray] = field(default_factory=dict)
     factory: str = ""
+    settings: Settings | None = None
 
     def create(self) -> Encoder:
         """Build the encoder.  Raises `UnknownEncoder` and what its module raises."""
@@ -118,7 +122,10 @@ class EncoderRef:
         from earmark import encoders
 
         return encoders.create(
-            self.name, options=dict(self.options), state=dict(self.state) or None
+            self.name,
+            options=dict(self.options),
+            state=dict(self.state) or None,
+            settings=self.settings,
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from earmark import encoders as encoders_
 from earmark import sources
+from earmark.config import Settings
 from earmark.encoders import with_fit_note
 from earmark.errors import AudioError, EncoderMismatch, InvalidVectors, UsageError
 from earmark.executors.tasks import EncodeJob, EncoderRef, EncodeTask, Executor, FileFailure
@@ -87,6 +88,7 @@ def renew(
     *,
     seed: int = 0,
     force: bool = False,
+    settings: Settings | None = None,
     on_progress: OnProgress | None = None,
 ) -> IngestReport:
     """Encode all tracks with an encoder as it is installed now.
@@ -96,20 +98,22 @@ def renew(
     the end; an encoder that learns then learns anew.
 
     Parameters, returned value and errors are those of `refit`; an encoder that does not learn
-    is no error.
+    is no error.  `settings` says where model files lie.
     """
     try:
-        _stored(store, name)
+        _stored(store, name, settings)
     except EncoderMismatch:
         pass
     else:
-        return reencode(store, executor, encoders=(name,), on_progress=on_progress)
-    encoder = _installed(store, name)
+        return reencode(
+            store, executor, encoders=(name,), settings=settings, on_progress=on_progress
+        )
+    encoder = _installed(store, name, settings)
     if isinstance(encoder, FittedEncoder):
         return refit(store, name, executor, seed=seed, force=force, on_progress=on_progress)
     present, failed = _tasks(store, (name,), None)
     _check_enough(len(present), len(failed), force=force)
-    ref = EncoderRef(name, dict(encoder.spec.options))
+    ref = EncoderRef(name, dict(encoder.spec.options), settings=settings)
 
     def begin(writer: Writer) -> None:
         writer.replace_encoder(encoder.spec, {})
@@ -125,6 +129,7 @@ def reencode(
     *,
     encoders: Sequence[str] | None = None,
     tracks: Sequence[int] | None = None,
+    settings: Settings | None = None,
     on_progress: OnProgress | None = None,
 ) -> IngestReport:
     """Encode tracks anew with the encoders as they are, to mend rows that were damaged.
@@ -137,6 +142,8 @@ def reencode(
         Default: all that the library has.
     tracks : sequence of int, optional
         Default: all tracks.
+    settings : Settings, optional
+        Where model files lie; by default as the environment says.
     on_progress : callable, optional
 
     Returns
@@ -145,19 +152,21 @@ def reencode(
         Tracks whose source is gone or has changed are among `failed` and left as they are.
     """
     names = tuple(store.encoders()) if encoders is None else tuple(encoders)
-    refs = tuple(_stored(store, name)[1] for name in names)
+    refs = tuple(_stored(store, name, settings)[1] for name in names)
     present, failed = _tasks(store, names, tracks)
     return _encode_anew(store, present, failed, refs, executor, on_progress)
 
 
-def _stored(store: Store, name: str) -> tuple[Encoder, EncoderRef]:
+def _stored(
+    store: Store, name: str, settings: Settings | None = None
+) -> tuple[Encoder, EncoderRef]:
     _spec(store, name)
-    return resolve(store, name)
+    return resolve(store, name, settings=settings)
 
 
-def _installed(store: Store, name: str) -> Encoder:
+def _installed(store: Store, name: str, settings: Settings | None = None) -> Encoder:
     """Make a stored encoder as it is installed now, without its state."""
-    return encoders_.create(name, options=_spec(store, name).options)
+    return encoders_.create(name, options=_spec(store, name).options, settings=settings)
 
 
 def _spec(store: Store, name: str) -> EncoderSpec:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from earmark import tags
+from earmark.config import Settings
 from earmark.encoders import with_fit_note
 from earmark.errors import InvalidVectors
 from earmark.executors.tasks import (
@@ -58,6 +59,7 @@ def run(
     *,
     options: Mapping[str, Mapping[str, JSON]] | None = None,
     seed: int = 0,
+    settings: Settings | None = None,
     on_progress: OnProgress | None = None,
 ) -> IngestReport:
     """Carry out a plan.
@@ -72,6 +74,8 @@ def run(
         Options of encoders that are new to the library.
     seed : int
         Of everything random in fitting.
+    settings : Settings, optional
+        Where model files lie; by default as the environment says.
     on_progress : callable, optional
         Told of stages 'fit' and 'encode'.
 
@@ -92,7 +96,7 @@ def run(
     """
     tally = Tally(plan.encode, on_progress)
     if plan.writes:
-        _Run(store, plan, executor, tally, seed).carry_out(options or {}, on_progress)
+        _Run(store, plan, executor, tally, seed).carry_out(options or {}, on_progress, settings)
         build_indexes(store, plan.encoders)
     kept = plan.counts["unchanged"] - len(plan.retag)
     return tally.report(
@@ -124,12 +128,15 @@ class _Run:
         }
 
     def carry_out(
-        self, options: Mapping[str, Mapping[str, JSON]], on_progress: OnProgress | None
+        self,
+        options: Mapping[str, Mapping[str, JSON]],
+        on_progress: OnProgress | None,
+        settings: Settings | None,
     ) -> None:
         """Do all of the plan."""
         # Before the lock: a wrong name or a mismatch should not need it.
         encoders = {
-            name: resolve(self.store, name, options=options.get(name))
+            name: resolve(self.store, name, options=options.get(name), settings=settings)
             for name in self.plan.encoders
         }
         with ExitStack() as stack:

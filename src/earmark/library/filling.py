@@ -136,6 +136,7 @@ def add(
             executor,
             options=_options(settings),
             seed=settings.seed,
+            settings=settings,
             on_progress=on_progress,
         )
     return replace(report, seconds=time.monotonic() - began)
@@ -228,14 +229,19 @@ def rebuild(
             failed += report.failed
         if encoder is not None and encoder != fit:
             report = ingest.renew(
-                store, encoder, executor, seed=settings.seed, on_progress=on_progress
+                store,
+                encoder,
+                executor,
+                seed=settings.seed,
+                settings=settings,
+                on_progress=on_progress,
             )
             done.append(f"encoded {report.updated} tracks with {encoder} anew")
             failed += report.failed
         if encoder is None and fit is None and index is None:
             damages = store.verify()
             done += store.rebuild()
-            mended, unmended = _mend(store, damages, executor, on_progress)
+            mended, unmended = _mend(store, damages, executor, settings, on_progress)
             return RebuildReport((*done, *mended), tuple(unmended))
     if index is not None:
         done += store.rebuild(encoder=encoder or fit, index=index)
@@ -246,13 +252,16 @@ def _mend(
     store: Store,
     damages: Sequence[Damage],
     executor: executors.Executor,
+    settings: Settings,
     on_progress: OnProgress | None,
 ) -> tuple[list[str], list[Failure]]:
     """Encode the tracks whose rows are damaged anew from their sources."""
     tracks = sorted({track for damage in damages for track in damage.tracks})
     if not tracks:
         return [], []
-    report = ingest.reencode(store, executor, tracks=tracks, on_progress=on_progress)
+    report = ingest.reencode(
+        store, executor, tracks=tracks, settings=settings, on_progress=on_progress
+    )
     done = [f"encoded {report.updated} of {len(tracks)} damaged tracks anew"]
     if not report.failed:
         store.compact()  # drops the shards that hold the damaged rows
@@ -266,4 +275,7 @@ def _executor(name: str, workers: int, settings: Settings) -> Any:
 
 def _options(settings: Settings) -> dict[str, dict[str, JSON]]:
     """Options of encoders that are new to the library."""
-    return {"timbre": {"profile": settings.timbre_profile}}
+    return {
+        "timbre": {"profile": settings.timbre_profile},
+        "efficientat": {"model": settings.efficientat_model},
+    }

@@ -80,7 +80,9 @@ class Core:
                     f"this library has no rows of an encoder {name!r}",
                     hint=f"earmark index PATH --encoders {name}",
                 )
-            self._encoders[name] = encoders.restore(spec, self.store.state(name))
+            self._encoders[name] = encoders.restore(
+                spec, self.store.state(name), settings=self.settings
+            )
         return self._encoders[name]
 
 
