@@ -49,7 +49,7 @@ COMMANDS: Mapping[str, Entry] = {
     "playlist": _later("playlist", "Make a path of tracks from one to another."),
     "duplicates": _later("duplicates", "Find tracks that are the same recording."),
     "map": _later("map", "Lay the library out on a map."),
-    "serve": _later("serve", "Serve the library to the browser."),
+    "serve": Entry("serve", "serve", "Serve the library to browsers, programs, players.", _ASK),
     "mcp": _later("mcp", "Serve the library to assistants."),
     "models": _later("models", "List and pull model files."),
     "fingerprint": _later("fingerprint", "Train and examine the fingerprinter."),

@@ -95,13 +95,6 @@ playlist = planned(
 )
 duplicates = planned("duplicates", "Find tracks that are the same recording.", hint=_SIMILAR)
 map = planned("map", "Lay the library out on a map.")  # noqa: A001
-serve = planned(
-    "serve",
-    "Serve the library to the browser, on this machine unless told otherwise.",
-    click.option("--host", default="127.0.0.1", show_default=True, help="The address to bind."),
-    click.option("--port", default=8080, show_default=True, help="The port to bind."),
-    answers=False,
-)
 mcp = planned("mcp", "Serve the library to assistants.", answers=False)
 models = planned_group(
     "models",
