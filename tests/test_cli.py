@@ -100,13 +100,12 @@ def check_error(result, *words, hint: str | None = "") -> None:
 
 WORKING = {
     *("index", "search", "random", "list", "info", "remove", "verify", "rebuild", "compact"),
-    *("watch", "export", "evaluate", "identify", "evaluate identify"),
+    *("watch", "export", "evaluate", "identify", "evaluate identify", "serve"),
     *("tag", "recommend", "playlist", "map"),
 }
 LATER = {
     "hum": ["x.wav", "-k", "3"],
     "duplicates": [],
-    "serve": ["--host", "127.0.0.1", "--port", "8080"],
     "mcp": [],
     "models list": [],
     "models pull": ["clap"],

@@ -16,7 +16,14 @@ _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
 
 # Set by name in the environment but not settings of their own.
-_OTHER_VARIABLES = frozenset({"EARMARK_TEST_DATA", "EARMARK_TEST_WEIGHTS"})
+_OTHER_VARIABLES = frozenset(
+    {
+        "EARMARK_TEST_DATA",
+        "EARMARK_TEST_WEIGHTS",
+        "EARMARK_TOKEN_READ",
+        "EARMARK_TOKEN_WRITE",
+    }
+)
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ COMMANDS: Mapping[str, Entry] = {
     "evaluate": Entry("evaluate", "evaluate", "Measure how well searches do.", _CARE),
     "hum": _later("hum", "Find a tune by humming it."),
     "duplicates": _later("duplicates", "Find tracks that are the same recording."),
-    "serve": _later("serve", "Serve the library to the browser."),
+    "serve": Entry("serve", "serve", "Serve the library to browsers, programs, players.", _ASK),
     "mcp": _later("mcp", "Serve the library to assistants."),
     "models": _later("models", "List and pull model files."),
     "fingerprint": _later("fingerprint", "Train and examine the fingerprinter."),

@@ -69,13 +69,6 @@ _SIMILAR = "earmark search --audio FILE finds what sounds like it"
 
 hum = planned("hum", "Find a tune by humming it.", _FILE, _K)
 duplicates = planned("duplicates", "Find tracks that are the same recording.", hint=_SIMILAR)
-serve = planned(
-    "serve",
-    "Serve the library to the browser, on this machine unless told otherwise.",
-    click.option("--host", default="127.0.0.1", show_default=True, help="The address to bind."),
-    click.option("--port", default=8080, show_default=True, help="The port to bind."),
-    answers=False,
-)
 mcp = planned("mcp", "Serve the library to assistants.", answers=False)
 models = planned_group(
     "models",

@@ -114,6 +114,11 @@ class LocalStore:
                     raise care.missing_shard(str(gone)) from None
         raise AssertionError("unreachable")
 
+    def version(self) -> int:
+        """Number of the last commit: the same as long as nothing in the store changes."""
+        with self._catalog.read() as (_, snapshot):
+            return snapshot.commit
+
     # --- tracks --------------------------------------------------------------------------------
 
     def fields(self) -> dict[str, str]:

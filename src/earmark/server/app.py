@@ -1,0 +1,155 @@
+"""The application: guard, intake, routes, and how errors become problems."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+import earmark
+from earmark.errors import EarmarkError
+from earmark.server import docs, metrics, page
+from earmark.server.config import ServerConfig
+from earmark.server.context import Served, get_access
+from earmark.server.documents import PROBLEM_ANSWER, ProblemDocument
+from earmark.server.guard import Guard
+from earmark.server.intake import Intake
+from earmark.server.problems import Problem, clean, of_error
+from earmark.server.routes import hearing, jobs, library, search, sound, tracks
+
+if TYPE_CHECKING:
+    from earmark.library import Library
+
+PREFIX = "/api/v1"
+ENVIRONMENT = "_EARMARK_SERVE"
+"""How `running` hands the configuration to the processes of a server."""
+
+_ROUTERS = (
+    *(library.router, search.router, hearing.router),
+    *(tracks.router, sound.router, jobs.router),
+)
+
+_log = logging.getLogger("earmark.server")
+
+
+def create_app(lib: Library, config: ServerConfig | None = None) -> FastAPI:
+    """Return the application that serves a library.
+
+    Parameters
+    ----------
+    lib : Library
+        Stays open as long as the application.
+    config : ServerConfig, optional
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> lib = earmark.open(tempfile.mkdtemp() + "/library")
+    >>> create_app(lib).title
+    'earmark'
+    """
+    config = config or ServerConfig()
+    if not config.secret:
+        config = replace(config, secret=os.urandom(24).hex())
+    served = Served(lib, config)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            served.close()
+
+    app = FastAPI(
+        title="earmark",
+        summary="A search engine for sound.",
+        version=earmark.__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.served = served
+    for router in _ROUTERS:
+        app.include_router(router, prefix=PREFIX)
+    page.install(app)
+    docs.install(app)
+    numbers = metrics.Metrics()
+    metrics.install(app, numbers)
+    _describe(app)
+    _handle_errors(app)
+    app.add_middleware(Intake, config=config)
+    app.add_middleware(Guard, config=config)
+    app.add_middleware(metrics.Meter, metrics=numbers)
+    return app
+
+
+def from_environment() -> FastAPI:
+    """Return the application of a server process that `running` started."""
+    from earmark.library import open as open_library
+
+    config = ServerConfig.from_json(os.environ[ENVIRONMENT])
+    return create_app(open_library(config.library or None, create=False), config)
+
+
+def _describe(app: FastAPI) -> None:
+    """Let the description name the problem document wherever an error is described."""
+    plain = app.openapi
+
+    def described() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = plain()
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            schemas["Problem"] = ProblemDocument.model_json_schema()
+            for item in document["paths"].values():
+                for operation in item.values():
+                    operation["responses"].setdefault("default", {}).update(PROBLEM_ANSWER)
+                    operation["responses"]["422"] = PROBLEM_ANSWER
+            schemas.pop("HTTPValidationError", None)
+            schemas.pop("ValidationError", None)
+        return app.openapi_schema or {}
+
+    app.openapi = described  # type: ignore[method-assign]
+
+
+def _handle_errors(app: FastAPI) -> None:
+    @app.exception_handler(Problem)
+    async def on_problem(_: Request, problem: Problem) -> Response:
+        return problem.response()
+
+    @app.exception_handler(EarmarkError)
+    async def on_error(request: Request, error: EarmarkError) -> Response:
+        return of_error(error, paths=get_access(request).paths).response()
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(_: Request, error: RequestValidationError) -> Response:
+        return _invalid(error).response()
+
+    @app.exception_handler(HTTPException)
+    async def on_http(_: Request, error: HTTPException) -> Response:
+        headers = dict(error.headers or {})
+        return Problem(error.status_code, str(error.detail), headers=headers).response()
+
+    @app.exception_handler(Exception)
+    async def on_fault(request: Request, error: Exception) -> Response:
+        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return Problem(500, "the server made a mistake; its log says more").response()
+
+
+def _invalid(error: RequestValidationError) -> Problem:
+    """Name each value that is wrong."""
+    faults = []
+    for one in error.errors()[:20]:
+        where = ".".join(str(part) for part in one["loc"][1:]) or str(one["loc"][0])
+        faults.append({"name": where, "reason": one["msg"]})
+    named = "; ".join(f"{fault['name']}: {fault['reason']}" for fault in faults)
+    return Problem(
+        422, clean(f"the request has values outside their rules: {named}"), extra={"errors": faults}
+    )

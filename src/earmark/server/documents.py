@@ -1,0 +1,243 @@
+"""The documents of answers, for the description of the API (`/openapi.json`).
+
+Answers are built as plain JSON; these models say what is in them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Document(BaseModel):
+    """Base: more may be added to a document later."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class ProblemDocument(Document):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    hint: str | None = None
+
+
+class TrackDocument(Document):
+    """A track with its tags."""
+
+    track: int
+    path: str
+    title: str
+    artist: str
+    duration: float | None
+    sample_rate: int
+    channels: int
+    codec: str
+    size: int
+    content_hash: str
+    tags: dict[str, str | int | float | None]
+
+
+class HitDocument(Document):
+    """A track, the moment in it, and the moment of the query that it matches (seconds)."""
+
+    track: int
+    path: str
+    score: float | None
+    start: float | None
+    end: float | None
+    query_start: float | None
+    query_end: float | None
+    by: str
+    title: str
+    artist: str
+    duration: float | None
+    tags: dict[str, str | int | float | None]
+    ranks: dict[str, int] | None = None
+
+
+class Answer(Document):
+    """A question and its hits, best first."""
+
+    query: dict[str, Any]
+    hits: list[HitDocument]
+
+
+class Tracks(Document):
+    """A page of tracks."""
+
+    total: int
+    limit: int
+    offset: int
+    tracks: list[TrackDocument]
+
+
+class FacetValue(Document):
+    """A value of a field, and how many tracks have it."""
+
+    value: str | int | float | None
+    count: int
+
+
+class Facet(Document):
+    """A field with its most frequent values."""
+
+    name: str
+    type: str
+    distinct: int
+    values: list[FacetValue]
+
+
+class Facets(Document):
+    """Fields that tell tracks apart."""
+
+    fields: list[Facet]
+
+
+class Peaks(Document):
+    """The outline of a sound: least and greatest sample of even steps."""
+
+    duration: float
+    start: float
+    end: float
+    points: int
+    min: list[float]
+    max: list[float]
+
+
+class Health(Document):
+    """That the server runs, and which."""
+
+    status: str
+    version: str
+
+
+class LibraryDocument(Document):
+    """What is in the library and what it can answer."""
+
+    name: str
+    tracks: int
+    seconds: float
+    encoders: list[dict[str, Any]]
+    can: dict[str, bool]
+    aspects: list[str]
+    roots: list[str]
+    read_only: bool
+
+
+class Label(Document):
+    """A label with its score."""
+
+    label: str
+    score: float | None
+
+
+class TagMoment(Document):
+    """Labels of a part of a sound."""
+
+    start: float
+    end: float
+    tags: list[Label]
+
+
+class Tags(Document):
+    """What sounds are in a recording."""
+
+    tags: list[Label]
+    moments: list[TagMoment]
+
+
+class Job(Document):
+    """An index job: `state` is queued, running, done, failed or cancelled."""
+
+    id: str
+    root: str
+    state: str
+    progress: dict[str, Any] | None = None
+    report: dict[str, Any] | None = None
+    error: str | None = None
+
+
+class Jobs(Document):
+    """All jobs since the server started."""
+
+    jobs: list[Job]
+
+
+class Ticket(Document):
+    """A short-lived key for elements that cannot send headers."""
+
+    ticket: str
+    expires: int
+
+
+class Duplicates(Document):
+    """Groups of tracks that are the same recording."""
+
+    groups: list[dict[str, Any]]
+
+
+class MapDocument(Document):
+    """The library laid out on a plane."""
+
+    points: dict[str, list[Any]]
+    clusters: list[dict[str, Any]]
+
+
+class Removed(Document):
+    """How many tracks were removed."""
+
+    removed: int
+
+
+class JobAsked(BaseModel):
+    """Which folder to index: one that ``earmark serve --root`` named."""
+
+    model_config = ConfigDict(extra="forbid")
+    root: str = Field(max_length=500)
+
+
+class ExportAsked(BaseModel):
+    """Which tracks to write, and how."""
+
+    model_config = ConfigDict(extra="forbid")
+    tracks: list[int] = Field(max_length=100_000)
+    format: str = Field(max_length=20)
+
+
+PROBLEM_ANSWER: dict[str, Any] = {
+    "description": "Problem",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the errors of a route, for its description."""
+    return dict.fromkeys(statuses, PROBLEM_ANSWER)
+
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+
+UPLOAD_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "A sound: a part `file` beside form fields, or the body itself.",
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                    "required": ["file"],
+                }
+            },
+            "audio/wav": _BINARY,
+            "audio/webm": _BINARY,
+            "video/webm": _BINARY,
+            "application/octet-stream": _BINARY,
+        },
+    }
+}

@@ -1,0 +1,141 @@
+"""Searching: by words, by tracks and moments, by an upload; drawing at random."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+
+from earmark.library.hits import Hits
+from earmark.server import asking, intake
+from earmark.server.access import Access
+from earmark.server.asking import Count, SearchAsked, TrackId, Where
+from earmark.server.context import Caller, Served, Server, hit_json, known_parameters
+from earmark.server.documents import UPLOAD_BODY, Answer, problems
+from earmark.server.filters import check_where
+from earmark.server.problems import Json, Problem
+from earmark.types import Clip
+
+router = APIRouter(tags=["search"], responses=problems(401, 404, 409, 422, 429, 501, 503))
+
+
+@router.get("/search", response_model=Answer)
+async def search(asked: Annotated[SearchAsked, Query()], served: Server, access: Caller) -> Json:
+    """Find tracks, and the moment in each that matches, by words or by tracks to resemble."""
+    return await _answer(served, access, asked, None)
+
+
+@router.post("/search", response_model=Answer, openapi_extra=UPLOAD_BODY)
+async def search_upload(request: Request, served: Server, access: Caller) -> Json:
+    """Find what resembles an uploaded sound; other parameters as for GET."""
+    upload = await intake.read_upload(request)
+    asked = asking.parse(SearchAsked, intake.merged(request, upload))
+    return await _answer(served, access, asked, upload)
+
+
+async def _answer(
+    served: Served, access: Access, asked: SearchAsked, upload: intake.Upload | None
+) -> Json:
+    check_where(asked.where, access)
+
+    def work() -> dict[str, Any]:
+        method = served.method("search")
+        clip = None if upload is None else as_clip(served, upload)
+        hits: Hits = method(
+            asked.text,
+            audio=clip,
+            like=tuple(asked.like),
+            unlike=tuple(asked.unlike),
+            by=tuple(asked.by),
+            where=_narrowed(asked),
+            k=asked.k,
+            exclude_self=asked.exclude_self,
+            **known_parameters(method, aspect=asked.aspect),
+        )
+        return hits_json(hits, served, access, explain=asked.explain)
+
+    return Json(await served.run(work))
+
+
+def _narrowed(asked: SearchAsked) -> str | None:
+    """The filter, and that a track is one of a former answer."""
+    if not asked.within:
+        return asked.where
+    inside = f"id in ({', '.join(str(track) for track in asked.within)})"
+    return inside if asked.where is None else f"({asked.where}) and {inside}"
+
+
+def as_clip(served: Served, upload: intake.Upload) -> Clip:
+    """Return an upload as a clip."""
+    sound = intake.decode(served, upload)
+    return Clip(sound.samples, sound.sample_rate, source=upload.name)
+
+
+def hits_json(
+    hits: Hits, served: Served, access: Access, *, explain: bool = False
+) -> dict[str, Any]:
+    """Return hits as the command line prints them, with paths that the client may see."""
+    document = hits.to_json(explain=explain)
+    document["hits"] = [hit_json(hit, served, access) for hit in document["hits"]]
+    return document
+
+
+@router.get("/random", response_model=Answer)
+async def random(
+    served: Server,
+    access: Caller,
+    k: Annotated[Count, Query()] = 10,
+    seed: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None,
+    where: Annotated[Where | None, Query()] = None,
+) -> Json:
+    """Draw tracks at random; the same seed draws the same, and the answer names it."""
+    check_where(where, access)
+    chosen = secrets.randbelow(2**31) if seed is None else seed
+    hits = await served.run(lambda: served.library.random(k, seed=chosen, where=where))
+    return Json(hits_json(hits, served, access))
+
+
+@router.get("/recommend", response_model=Answer)
+async def recommend(
+    served: Server,
+    access: Caller,
+    like: Annotated[list[TrackId], Query(min_length=1, max_length=200)],
+    unlike: Annotated[list[TrackId], Query(max_length=200)] = [],  # noqa: B006 - FastAPI copies it
+    k: Annotated[Count, Query()] = 10,
+    where: Annotated[Where | None, Query()] = None,
+) -> Json:
+    """Suggest tracks that are like some and unlike others."""
+    check_where(where, access)
+
+    def work() -> dict[str, Any]:
+        method = served.method("recommend")
+        hits = method(
+            like=tuple(like), unlike=tuple(unlike), k=k, **known_parameters(method, where=where)
+        )
+        return hits_json(hits, served, access)
+
+    return Json(await served.run(work))
+
+
+@router.get("/playlist", response_model=Answer)
+async def playlist(
+    served: Server,
+    access: Caller,
+    from_: Annotated[TrackId | None, Query(alias="from")] = None,
+    to: Annotated[TrackId | None, Query()] = None,
+    like: Annotated[list[TrackId], Query(max_length=200)] = [],  # noqa: B006
+    length: Annotated[Count, Query()] = 10,
+) -> Json:
+    """Make a path of tracks from one to another, or a list like some."""
+    if not like and (from_ is None or to is None):
+        raise Problem(422, "a playlist needs 'from' and 'to', or 'like'")
+
+    def work() -> dict[str, Any]:
+        if like:
+            method = served.method("recommend")
+            return hits_json(method(like=tuple(like), k=length), served, access)
+        hits = served.method("playlist")(from_, to, length=length)
+        return hits_json(hits, served, access)
+
+    return Json(await served.run(work))

@@ -1,0 +1,87 @@
+"""Starting a server: its processes, the folder that they share, and its end."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from earmark.errors import NotAvailable
+from earmark.server.config import ServerConfig
+
+_PREFIX = "earmark-serve-"
+
+
+def run(config: ServerConfig) -> None:
+    """Serve until interrupted.
+
+    Parameters
+    ----------
+    config : ServerConfig
+
+    Raises
+    ------
+    NotAvailable
+        If the packages of the extra `server` are not installed.
+    """
+    try:
+        import fastapi  # noqa: F401
+        import uvicorn
+    except ImportError:
+        raise NotAvailable(
+            "'serve' needs the packages fastapi and uvicorn", hint="pip install 'earmark[server]'"
+        ) from None
+    from earmark.server.app import ENVIRONMENT
+    from earmark.server.jobs import Jobs
+
+    _remove_leftovers()
+    # uvicorn raises the signal that ended it once more: it must not skip what follows.
+    signal.signal(signal.SIGTERM, _end)
+    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as folder:
+        ready = replace(config, runtime=folder, secret=config.secret or secrets.token_hex(24))
+        os.environ[ENVIRONMENT] = ready.to_json()
+        if config.workers > 1:
+            shared = Path(folder) / "metrics"
+            shared.mkdir()
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared)
+        try:
+            uvicorn.run("earmark.server.app:from_environment", **options(ready))
+        finally:
+            del os.environ[ENVIRONMENT]
+            Jobs(Path(folder) / "jobs", ready.library, ready.folders).close()
+
+
+def _end(_number: int, _frame: object) -> None:
+    sys.exit(0)
+
+
+def _remove_leftovers() -> None:
+    """Remove the folders of servers that were killed outright."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        if pid.isdecimal() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def options(config: ServerConfig) -> dict[str, Any]:
+    """Return what uvicorn is told."""
+    return {
+        "factory": True,
+        "host": config.host,
+        "port": config.port,
+        "workers": config.workers if config.workers > 1 else None,
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        "date_header": True,
+        "proxy_headers": False,
+        "timeout_keep_alive": 15,
+        "timeout_graceful_shutdown": 5,
+        "h11_max_incomplete_event_size": 32_768,
+    }
