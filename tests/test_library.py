@@ -279,7 +279,7 @@ def test_words_and_a_recording_are_fused_by_rank(lib, sounds):
     assert both
     assert hits[0].by == "timbre+metadata"
     for hit in hits:
-        assert hit.score == pytest.approx(sum(1 / (60 + rank) for rank in hit.ranks.values()))
+        assert hit.score == pytest.approx(sum(1 / (20 + rank) for rank in hit.ranks.values()))
         assert (hit.start is None) == ("timbre" not in hit.ranks)
 
 
