@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from earmark.library.facade.core import Core, show
 from earmark.library.hits import Hits
 from earmark.library.probes import AudioLike
 from earmark.types import Clip, Hit
+
+if TYPE_CHECKING:
+    from earmark.library.duplicates import Duplicates
 
 
 class Recordings(Core):
@@ -96,6 +100,28 @@ class Recordings(Core):
             filter_=where,
             show=show,
         )
+
+    def duplicates(self, *, where: str | None = None, min_overlap: float = 0.5) -> Duplicates:
+        """Find tracks that are the same recording; nothing is changed.
+
+        Files with the same bytes, and, where the library has fingerprints, the same sound: at
+        another bit rate, level, length or speed, or one track inside another.
+
+        Parameters
+        ----------
+        where : str, optional
+            Only among tracks for which this expression holds.
+        min_overlap : float
+            Least share of the shorter of two tracks that must be the same, within (0, 1].
+
+        Returns
+        -------
+        Duplicates
+            Groups of tracks, each with the evidence and the copies to keep.
+        """
+        from earmark.library import duplicates
+
+        return duplicates.find(self.store, filter_=where, min_overlap=min_overlap)
 
     @property
     def identify_rate(self) -> int:
