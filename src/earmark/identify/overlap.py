@@ -19,6 +19,9 @@ THRESHOLD = 0.4
 """Rows more similar than this speak for the same sound: a quarter of a second off the line, which
 is the most that two tracks' rows can be, the same sound is about 0.6 alike."""
 
+LEAST = 1.5
+"""Evidence of all rows along a line from which on it is worth a closer look."""
+
 GAP = 3.0
 """Largest speed-corrected distance in seconds of a vote from the line that others vote for."""
 
@@ -54,7 +57,7 @@ class Overlap:
 
 def through_votes(
     a_times: Float64Array, b_times: Float64Array, weights: Float64Array, *, reach: float = 0.07
-) -> tuple[float, float, float]:
+) -> tuple[float, float, int]:
     """The line that most votes are near to.
 
     Parameters
@@ -66,7 +69,9 @@ def through_votes(
 
     Returns
     -------
-    offset, speed, votes : float
+    offset, speed : float
+    votes : int
+        How many are near to it.
     """
     best = (0.0, 1.0, -1.0)
     for speed in (1.0, *np.arange(0.94, 1.0601, 0.01)):
@@ -80,7 +85,7 @@ def through_votes(
         top = int(np.argmax(votes))
         if votes[top] > best[2] * 1.05:
             best = (float(offsets[order][top]), float(speed), float(votes[top]))
-    offset, speed, votes_ = best
+    offset, speed, _ = best
     near = np.abs(b_times - offset - speed * a_times) < GAP
     if near.sum() >= 3 and np.ptp(a_times[near]) >= 10.0:
         slope, shift = np.polyfit(a_times[near], b_times[near], 1, w=np.sqrt(weights[near]))
@@ -89,7 +94,8 @@ def through_votes(
             before = np.abs(b_times[near] - offset - speed * a_times[near])
             if np.median(residual) < np.median(before):
                 offset, speed = float(shift), float(slope)
-    return offset, speed, votes_
+    on_line = np.abs(b_times - offset - speed * a_times) < 1.0
+    return offset, speed, int(on_line.sum())
 
 
 def overlap(
@@ -120,7 +126,9 @@ def overlap(
     if not len(a_times) or not len(b_times):
         return None
     for step, turn in ((0.25, 0.004), (0.125, 0.001), (0.0625, 0.00025)):
-        offset, speed = _better(a, b, offset, speed, step, turn)
+        offset, speed, worth = _better(a, b, offset, speed, step, turn)
+        if worth < LEAST:
+            return None
     at, similarity = _along(a, b, offset, speed)
     if not len(at):
         return None
@@ -151,21 +159,21 @@ def _better(
     speed: float,
     step: float,
     turn: float,
-) -> tuple[float, float]:
+) -> tuple[float, float, float]:
     """The best of the lines around a line, turned about the middle of what it covers."""
     inside = a[0][(offset + speed * a[0] > b[0][0]) & (offset + speed * a[0] < b[0][-1])]
     middle = float(inside.mean()) if len(inside) else float(a[0].mean())
     # What a turn moves the ends by is to be about a step.
     length = float(np.ptp(inside)) if len(inside) else 1.0
     turn = min(turn, 2.0 * step / max(length, 1.0))
-    best, found = -1.0, (offset, speed)
+    best, found = -1.0, (offset, speed, 0.0)
     for turned in np.array([0, 1, -1, 2, -2]) * turn:
         for shift in np.array([0, 1, -1, 2, -2]) * step:
             line = (offset + shift - turned * middle, speed + turned)
             _, similarity = _along(a, b, *line)
             worth = float(np.maximum(similarity - THRESHOLD, 0.0).sum()) if len(similarity) else 0.0
             if worth > best + 1e-9:
-                best, found = worth, (float(line[0]), float(line[1]))
+                best, found = worth, (float(line[0]), float(line[1]), worth)
     return found
 
 

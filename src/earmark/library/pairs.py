@@ -25,8 +25,9 @@ EVERY = 9
 ALIKE = 0.5
 """Least similarity of a vote: strangers' rows are rarely so alike, copies' mostly more."""
 
-VOTES = 2
-"""Votes that a pair needs along one line; one is enough for tracks with few rows."""
+VOTES, SHARE = 2, 0.15
+"""Votes that a pair needs along one line: so many, and so many for each row of the shorter track
+that was looked up.  One is enough for tracks with hardly any rows."""
 
 SURE = 0.5
 BATCH = 4096
@@ -71,7 +72,7 @@ def compare(store: Store, tracks: Sequence[int]) -> Iterator[tuple[int, int, Ove
         some = order[begin:end]
         line = through_votes(votes.a_times[some], votes.b_times[some], votes.weights[some])
         pair = (int(a[begin]), int(b[begin]))
-        if (found := _proof(store, pair, line, len(some))) is not None:
+        if (found := _proof(store, pair, line)) is not None:
             yield *pair, found
 
 
@@ -122,14 +123,11 @@ def _joined(parts: Sequence[_Votes]) -> _Votes:
     return _Votes(*(all_of(n) for n in ("a", "b", "a_times", "b_times", "weights")))
 
 
-def _proof(
-    store: Store, pair: tuple[int, int], line: tuple[float, float, float], votes: int
-) -> Overlap | None:
+def _proof(store: Store, pair: tuple[int, int], line: tuple[float, float, int]) -> Overlap | None:
     """Compare two tracks along a line; None unless they very probably share sound."""
-    if votes < VOTES:
-        shortest = min(len(store.keys(fingerprint.NAME, track)) for track in pair)
-        if shortest > 3 * EVERY:
-            return None
+    shortest = min(len(store.keys(fingerprint.NAME, track)) for track in pair)
+    if shortest > 2 * EVERY and line[2] < max(VOTES, SHARE * shortest / EVERY):
+        return None
     a, b = (_rows(store, track) for track in pair)
     found = overlap(a, b, offset=line[0], speed=line[1])
     return found if found is not None and found.confidence >= SURE else None
