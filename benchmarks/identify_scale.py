@@ -111,7 +111,7 @@ def ask(store: LocalStore, paths: list[Path], args: argparse.Namespace) -> dict[
         queries.append(make_query(path, ids[str(path)], args.condition, 10.0, babble, [i]))
     del babble
     before = private()
-    finder = Finder(store, lambda name: encoders.create(name))
+    finder = Finder(store, encoders.create)
     times, right, sure = [], 0, 0
     for query in [queries[0], *queries]:
         began = time.perf_counter()
