@@ -107,7 +107,6 @@ LATER = {
     "tag": ["x.wav", "--labels", "a,b"],
     "recommend": ["--like", "1", "--unlike", "2"],
     "playlist": ["--from", "1", "--to", "2"],
-    "duplicates": [],
     "map": [],
     "mcp": [],
     "models list": [],
@@ -131,7 +130,7 @@ def test_help_lists_every_command(run):
 def test_every_command_has_help(run, name):
     code, out, _ = run(*name.split(), "--help")
     assert code == 0
-    assert ("later version" in out) == (name in LATER or name in ("search", "evaluate", "identify"))
+    assert ("later version" in out) == (name in LATER or name in ("search", "evaluate"))
     if name not in WITHOUT_JSON | {"evaluate", "export"}:
         assert "--json" in out
     if name != "evaluate":
@@ -161,7 +160,6 @@ def test_wrong_usage(run, library):
     check_error(run("search", "-k", "0", "x"), "-k")
     check_error(run("index"), "PATH")
     check_error(run("search", "x", "--aspect", "pitch=1"), "--aspect", "later version")
-    check_error(run("identify", "x.wav", "--stream"), "--stream", "later version")
     check_error(run("index", Path(__file__).parent, "--executor", "ray"), "ray")
 
 

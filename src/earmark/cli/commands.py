@@ -34,6 +34,9 @@ COMMANDS: Mapping[str, Entry] = {
     "identify": Entry(
         "identify", "identify", "Tell which recording this is, and where in it.", _ASK
     ),
+    "duplicates": Entry(
+        "duplicates", "duplicates", "Find tracks that are the same recording.", _ASK
+    ),
     "random": Entry("search", "random", "Draw tracks at random.", _ASK),
     "list": Entry("browse", "list_", "List tracks.", _ASK),
     "export": Entry("browse", "export", "Write tracks as m3u, csv, json or parquet.", _ASK),
@@ -47,7 +50,6 @@ COMMANDS: Mapping[str, Entry] = {
     "tag": _later("tag", "Tell what sounds are in a file."),
     "recommend": _later("recommend", "Suggest tracks from likes and dislikes."),
     "playlist": _later("playlist", "Make a path of tracks from one to another."),
-    "duplicates": _later("duplicates", "Find tracks that are the same recording."),
     "map": _later("map", "Lay the library out on a map."),
     "serve": Entry("serve", "serve", "Serve the library to browsers, programs, players.", _ASK),
     "mcp": _later("mcp", "Serve the library to assistants."),

@@ -66,7 +66,6 @@ def planned_group(name: str, what: str, commands: Sequence[click.Command]) -> cl
     return group
 
 
-_SIMILAR = "earmark search --audio FILE finds what sounds like it"
 _LIKE = "earmark search --like X --unlike Y works now"
 
 hum = planned("hum", "Find a tune by humming it.", _FILE, _K)
@@ -93,7 +92,6 @@ playlist = planned(
     _K,
     hint="earmark export --format m3u writes a playlist of a filter",
 )
-duplicates = planned("duplicates", "Find tracks that are the same recording.", hint=_SIMILAR)
 map = planned("map", "Lay the library out on a map.")  # noqa: A001
 mcp = planned("mcp", "Serve the library to assistants.", answers=False)
 models = planned_group(

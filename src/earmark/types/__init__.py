@@ -45,6 +45,7 @@ from earmark.types.progress import Progress as Progress
 from earmark.types.sound import AudioInfo as AudioInfo
 from earmark.types.sound import Clip as Clip
 from earmark.types.storing import Damage as Damage
+from earmark.types.storing import RoughStore as RoughStore
 from earmark.types.storing import SpaceStats as SpaceStats
 from earmark.types.storing import Store as Store
 from earmark.types.storing import StoreStats as StoreStats
