@@ -208,8 +208,8 @@ def choose_ids(bench: Bench, wanted: str, *, seed: int) -> Int64Array:
     ----------
     bench : Bench
     wanted : str
-        ``all``; a number, as many drawn by the seed among those from which the longest query that
-        any has can be asked; or a file: ``.npy``, or text with a number a line.
+        ``all``; a number, as many drawn by the seed, first of those from which the longest of the
+        usual queries can be asked; or a file: ``.npy``, or text with a number a line.
     seed : int
 
     Returns
@@ -226,13 +226,11 @@ def choose_ids(bench: Bench, wanted: str, *, seed: int) -> Int64Array:
     if wanted == "all":
         return known
     if wanted.isascii() and wanted.isdigit():
-        room = _room(bench, truth)[known]
-        if len(known) and (room >= max(LENGTHS)).any():
-            known = known[room >= max(LENGTHS)]
         if int(wanted) < 1:
             raise UsageError(f"--test-ids must be at least 1, got {wanted}")
-        drawn = np.random.default_rng(seed).permutation(known)[: int(wanted)]
-        return np.sort(drawn)
+        drawn = np.random.default_rng(seed).permutation(known)
+        short = _room(bench, truth)[drawn] < max(LENGTHS)
+        return np.sort(drawn[np.argsort(short, kind="stable")][: int(wanted)])
     return _ids_of_file(Path(wanted), len(bench.query.values))
 
 
@@ -301,7 +299,11 @@ def evaluate(
     known = all(part.tracks is not None for part in bench.parts)
     metrics: dict[str, dict[int, float]] = {n: {} for n in [*names, *(["top1_track"] * known)]}
     counts = {}
-    near_rows = _near_rows(bench, index, ids, int(min(max(lengths), room.max(initial=0))), k_probe)
+    if room.max(initial=0) < min(lengths):
+        raise UsageError(
+            f"no query is left: none of {len(ids)} has {min(lengths)} rows in one recording"
+        )
+    near_rows = _near_rows(bench, index, ids, int(min(max(lengths), room.max())), k_probe)
     for length in lengths:
         asked = np.flatnonzero(room >= length)
         counts[length] = len(asked)
@@ -312,10 +314,6 @@ def evaluate(
         ]
         for name, share in _shares(ranked, truth[ids[asked]], ends if known else None).items():
             metrics[name][length] = share
-    if not any(counts.values()):
-        raise UsageError(
-            f"no query is left: none of {len(ids)} has {min(lengths)} rows in one recording"
-        )
     return Report(metrics, counts)
 
 
@@ -323,7 +321,7 @@ def _near_rows(
     bench: Bench, index: RowIndex, ids: Int64Array, longest: int, k_probe: int
 ) -> Int64Array:
     """Nearest rows of each row that any query asks with, shape (n, longest, k_probe)."""
-    at = ids[:, None] + np.arange(max(1, longest))[None]
+    at = ids[:, None] + np.arange(longest)[None]
     wanted = np.unique(np.minimum(at, len(bench.query.values) - 1))
     k = min(k_probe, bench.size)
     found = np.concatenate(

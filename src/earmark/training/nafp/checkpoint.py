@@ -103,6 +103,13 @@ def thin(folder: Path, keep: int) -> None:
         path.unlink(missing_ok=True)
 
 
+def set_aside(folder: Path, place: Place) -> None:
+    """Rename checkpoints later than a place that a run goes on from (``.pt.aside``)."""
+    for later, path in checkpoints(folder).items():
+        if later > place:
+            path.replace(path.with_name(path.name + ".aside"))
+
+
 def read(path: Path) -> dict[str, Any]:
     """Read a checkpoint.
 
@@ -114,8 +121,9 @@ def read(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen kinds
+        reason = (str(error) or repr(error)).splitlines()[0]
         raise TrainingError(
-            f"{path} is no checkpoint, or a damaged one: {str(error).splitlines()[0]}",
+            f"{path} is no checkpoint, or a damaged one: {reason}",
             hint="name an earlier one by its number",
         ) from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:

@@ -214,9 +214,10 @@ class _Writer:
     ) -> None:
         try:
             made = encode(open_piece(source, sample_rate=rate, cache=cache), number)
-        except AudioError as error:
-            state.failed[source.name] = error.reason
-            state.waiting.append({"name": source.name, "failed": error.reason})
+        except (AudioError, OSError) as error:
+            reason = error.reason if isinstance(error, AudioError) else str(error)
+            state.failed[source.name] = reason
+            state.waiting.append({"name": source.name, "failed": reason})
             return
         file.write(np.ascontiguousarray(made, "<f4").tobytes())
         state.entries[source.name] = (state.rows, len(made))

@@ -56,7 +56,8 @@ class Trainer:
         Of the run; its folder is below ``config.folders.output``.
     music : Music
     resume : str
-        ``latest``, which is a new run where there is none; or a checkpoint's number.
+        ``latest``, which is a new run where there is none; or a checkpoint's number, and then
+        later ones are set aside when training goes on.
 
     Raises
     ------
@@ -110,6 +111,7 @@ class Trainer:
         if epochs is not None:
             last = min(last, self.place.epoch + epochs)
         began = clock() - self.seconds
+        checkpoint.set_aside(self.folder, self.place)
         try:
             while self.place.epoch < last:
                 for drawn in self._ahead():
@@ -199,6 +201,7 @@ class Trainer:
         self.place, self.seconds = Place(state["epoch"], state["step"]), state["seconds"]
         if self.place.step and state["steps_per_epoch"] != self.steps:
             # The music has changed: the epoch cannot be taken up in its middle.
+            checkpoint.set_aside(self.folder, Place(self.place.epoch, 0))
             self.place = Place(self.place.epoch, 0)
         self.net.load_state_dict(state["net"])
         self.optimizer.load_state_dict(state["optimizer"])
