@@ -218,7 +218,7 @@ def _lengths(text: str) -> tuple[int, ...]:
     except ValueError:
         lengths = ()
     if not lengths or lengths[0] < 1:
-        raise click.BadParameter(f"must be whole numbers from 1 on, got {text!r}")
+        raise click.UsageError(f"--lengths must be whole numbers from 1 on, got {text!r}")
     return lengths
 
 
