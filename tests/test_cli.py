@@ -101,6 +101,7 @@ def check_error(result, *words, hint: str | None = "") -> None:
 WORKING = {
     *("index", "search", "random", "list", "info", "remove", "verify", "rebuild", "compact"),
     *("watch", "export", "evaluate", "identify", "evaluate identify", "serve"),
+    *("fingerprint train", "fingerprint generate", "fingerprint evaluate"),
 }
 LATER = {
     "hum": ["x.wav", "-k", "3"],
@@ -111,9 +112,6 @@ LATER = {
     "mcp": [],
     "models list": [],
     "models pull": ["clap"],
-    "fingerprint train": ["--anything", "x"],
-    "fingerprint generate": [],
-    "fingerprint evaluate": [],
     "evaluate hum": ["--manifest", "x.csv"],
 }
 WITHOUT_JSON = {"serve", "mcp"}

@@ -46,6 +46,9 @@ COMMANDS: Mapping[str, Entry] = {
     "rebuild": Entry("care", "rebuild", "Derive indexes, codebooks or rows anew; mend.", _CARE),
     "compact": Entry("care", "compact", "Free the space of what was removed.", _CARE),
     "evaluate": Entry("evaluate", "evaluate", "Measure how well searches do.", _CARE),
+    "fingerprint": Entry(
+        "fingerprint", "fingerprint", "Train a fingerprinter, and examine what it makes.", _CARE
+    ),
     "hum": _later("hum", "Find a tune by humming it."),
     "tag": _later("tag", "Tell what sounds are in a file."),
     "recommend": _later("recommend", "Suggest tracks from likes and dislikes."),
@@ -54,7 +57,6 @@ COMMANDS: Mapping[str, Entry] = {
     "serve": Entry("serve", "serve", "Serve the library to browsers, programs, players.", _ASK),
     "mcp": _later("mcp", "Serve the library to assistants."),
     "models": _later("models", "List and pull model files."),
-    "fingerprint": _later("fingerprint", "Train and examine the fingerprinter."),
 }
 
 

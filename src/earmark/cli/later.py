@@ -15,7 +15,6 @@ from earmark.errors import NotAvailable
 
 _FILES = click.argument("files", nargs=-1, required=True, metavar="FILE...")
 _FILE = click.argument("file", metavar="FILE")
-_ANYTHING = click.argument("args", nargs=-1, type=click.UNPROCESSED)
 _K = click.option("-k", type=click.IntRange(min=1), default=10, help="How many at most.")
 _MANIFEST = click.option("--manifest", required=True, metavar="FILE", help="What is right, as CSV.")
 _ENCODER = click.option("--encoder", metavar="NAME", help="The encoder to measure.")
@@ -52,7 +51,6 @@ def planned(
     return click.command(
         name,
         help=f"{what}\n\nNot in this version: this feature comes in a later version.",
-        context_settings={"ignore_unknown_options": _ANYTHING in params},
     )(function)
 
 
@@ -100,15 +98,6 @@ models = planned_group(
     [
         planned("list", "List model files."),
         planned("pull", "Fetch a model's files.", click.argument("name", metavar="NAME")),
-    ],
-)
-fingerprint = planned_group(
-    "fingerprint",
-    "Train and examine the fingerprinter.",
-    [
-        planned("train", "Train the fingerprinter.", _ANYTHING),
-        planned("generate", "Make fingerprints of files.", _ANYTHING),
-        planned("evaluate", "Measure the fingerprinter.", _ANYTHING),
     ],
 )
 evaluate_hum = planned(
