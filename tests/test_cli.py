@@ -102,13 +102,10 @@ WORKING = {
     *("index", "search", "random", "list", "info", "remove", "verify", "rebuild", "compact"),
     *("watch", "export", "evaluate", "identify", "evaluate identify", "serve"),
     *("fingerprint train", "fingerprint generate", "fingerprint evaluate"),
+    *("tag", "recommend", "playlist", "map"),
 }
 LATER = {
     "hum": ["x.wav", "-k", "3"],
-    "tag": ["x.wav", "--labels", "a,b"],
-    "recommend": ["--like", "1", "--unlike", "2"],
-    "playlist": ["--from", "1", "--to", "2"],
-    "map": [],
     "mcp": [],
     "models list": [],
     "models pull": ["clap"],

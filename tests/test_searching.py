@@ -11,7 +11,7 @@ from earmark.library import overview, searching
 from earmark.library.answers import answer
 from earmark.library.probes import encode_audio
 from earmark.library.questions import Question
-from earmark.library.searching import Options, search_probes, search_rows, thin
+from earmark.library.searching import Options, Weighted, search_probes, search_rows, thin
 from earmark.moments import Moment, format_time, parse_moment, parse_time
 from earmark.stores import open_store
 from earmark.types import AudioInfo, Clip, Encoded, EncoderSpec, RowSpec, TrackRecord
@@ -153,7 +153,7 @@ def test_thin_keeps_the_ends():
 
 def test_likes_meet_in_the_middle(line):
     liked = [rows_at((10, 0)), rows_at((14, 0))]
-    found = search_probes(line, make_spec("toy"), liked, [], Options(k=40))
+    found = search_probes(line, make_spec("toy"), [Weighted(p) for p in liked], [], Options(k=40))
     # 1 / (1 + d) is convex: the ends themselves score best, then what lies between.
     assert set(tracks(found)[:2]) == {10, 14}
     for match in found:
@@ -163,7 +163,9 @@ def test_likes_meet_in_the_middle(line):
 
 def test_unlikes_push_away(line):
     spec = make_spec("toy")
-    found = search_probes(line, spec, [rows_at((10, 0))], [rows_at((11, 0))], Options(k=40))
+    found = search_probes(
+        line, spec, [Weighted(rows_at((10, 0)))], [Weighted(rows_at((11, 0)))], Options(k=40)
+    )
     for match in found:
         expected = 1 / (1 + abs(match.track - 10)) - 1 / (1 + abs(match.track - 11))
         assert match.score == pytest.approx(expected)
@@ -221,7 +223,7 @@ def test_the_second_form_ranks_and_scores(turned, angles):
 
 def test_likes_and_unlikes_go_by_the_second_form(turned):
     liked, unliked = at_angles(50.0), at_angles(60.0)
-    found = search_probes(turned, TWO_FORMS, [liked], [unliked], Options(k=10))
+    found = search_probes(turned, TWO_FORMS, [Weighted(liked)], [Weighted(unliked)], Options(k=10))
     cosine = {n: [np.cos(np.radians(10 * n - a)) for a in (50, 60)] for n in range(1, 11)}
     assert {m.track: m.score for m in found} == pytest.approx(
         {n: like - unlike for n, (like, unlike) in cosine.items()}, abs=1e-5

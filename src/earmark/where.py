@@ -19,7 +19,12 @@ Meaning, the same in every store (`matches` is the reference that stores are tes
 - logic has two values: a comparison with a field that is not there is false, and ``not`` turns it;
 - ``=``, ``!=`` and ``in`` compare a number and a text that writes the same number as equal;
 - ``<`` and its kin hold only between two numbers or two texts (by code point);
-- ``like`` folds the case of ASCII letters, and sees a number as its decimal text.
+- ``like`` folds the case of ASCII letters, and sees a number as its decimal text;
+- ``tag`` and ``score`` are about the labels that taggers gave the track (where the library has
+  any): a test holds if one of them meets it.  Joined by ``and``, tests of ``score`` are about
+  the same label as the test of ``tag`` before them, so ``tag = 'Dog' and score > .5`` is one label,
+  and ``tag = 'Dog' and score > .5 and tag = 'Rain'`` are two.  ``not`` turns what it stands before:
+  ``not tag = 'Dog'`` holds if no label of the track is 'Dog'.
 
 An expression is parsed to data and never pasted into a query.
 """
@@ -27,11 +32,11 @@ An expression is parsed to data and never pasted into a query.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from earmark.errors import FilterSyntaxError
-from earmark.types import And, Compare, Exists, Expr, In, Not, Or, Scalar
+from earmark.types import And, Compare, Exists, Expr, In, Not, OneLabel, Or, Scalar
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -250,7 +255,7 @@ def fields_of(expr: Expr) -> set[str]:
     """
     if isinstance(expr, And | Or):
         return set().union(*(fields_of(term) for term in expr.terms))
-    if isinstance(expr, Not):
+    if isinstance(expr, Not | OneLabel):
         return fields_of(expr.term)
     return {expr.field}
 
@@ -269,6 +274,8 @@ def format(expr: Expr) -> str:  # noqa: A001 - read as where.format
         return " or ".join(_inner(term, Or) for term in expr.terms)
     if isinstance(expr, Not):
         return f"not {_inner(expr.term, Not)}"
+    if isinstance(expr, OneLabel):
+        return format(expr.term)
     name = _format_field(expr.field)
     if isinstance(expr, Exists):
         return name
@@ -290,6 +297,77 @@ def _format_value(value: Scalar) -> str:
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
     return repr(value)
+
+
+# --- labels ------------------------------------------------------------------------------------
+
+LABEL_FIELDS: Mapping[str, str] = {"tag": "text", "score": "number"}
+"""Fields of a label, with their types."""
+
+
+def bind_labels(expr: Expr) -> Expr:
+    """Say which tests of ``tag`` and ``score`` are about one and the same label.
+
+    Examples
+    --------
+    >>> bind_labels(parse("tag = 'Dog' and year > 1999")).terms[0]
+    OneLabel(term=Compare(field='tag', op='=', value='Dog'))
+    """
+    if isinstance(expr, And):
+        return _grouped(expr)
+    if isinstance(expr, Or):
+        return Or(tuple(bind_labels(term) for term in expr.terms))
+    if isinstance(expr, Not):
+        return Not(bind_labels(expr.term))
+    return OneLabel(_lowered(expr)) if _about_label(expr) else expr
+
+
+def _about_label(expr: Expr) -> bool:
+    """Say whether all of an expression is about one label (so nothing in it is negated)."""
+    if isinstance(expr, And | Or):
+        return bool(expr.terms) and all(_about_label(term) for term in expr.terms)
+    if isinstance(expr, Not | OneLabel):
+        return False
+    return expr.field.casefold() in LABEL_FIELDS
+
+
+def _flat(expr: Expr) -> list[Expr]:
+    if isinstance(expr, And):
+        return [part for term in expr.terms for part in _flat(term)]
+    return [expr]
+
+
+def _grouped(expr: And) -> Expr:
+    """Join the tests of ``score`` to the test of ``tag`` before them (the first to the first)."""
+    groups: list[list[Expr]] = []
+    others: list[Expr] = []
+    for term in _flat(expr):
+        if not _about_label(term):
+            others.append(bind_labels(term))
+        elif not groups or (
+            "tag" in _folded(term) and any("tag" in _folded(t) for t in groups[-1])
+        ):
+            groups.append([term])
+        else:
+            groups[-1].append(term)
+    bound: list[Expr] = [
+        OneLabel(_lowered(group[0] if len(group) == 1 else And(tuple(group)))) for group in groups
+    ]
+    terms = (*bound, *others)
+    return terms[0] if len(terms) == 1 else And(terms)
+
+
+def _lowered(expr: Expr) -> Expr:
+    """Write the names of fields as `LABEL_FIELDS` does."""
+    if isinstance(expr, And | Or):
+        return type(expr)(tuple(_lowered(term) for term in expr.terms))
+    if isinstance(expr, Compare | In | Exists):
+        return replace(expr, field=expr.field.casefold())
+    return expr
+
+
+def _folded(expr: Expr) -> set[str]:
+    return {name.casefold() for name in fields_of(expr)}
 
 
 # --- meaning -----------------------------------------------------------------------------------
@@ -330,7 +408,9 @@ def _fold(text: str) -> str:
     return "".join(c.lower() if c.isascii() else c for c in text)
 
 
-def matches(expr: Expr, values: Mapping[str, Scalar]) -> bool:
+def matches(
+    expr: Expr, values: Mapping[str, Scalar], labels: Sequence[tuple[str, float]] | None = None
+) -> bool:
     """Say whether a track's values meet an expression: the reference for every store.
 
     Parameters
@@ -338,18 +418,28 @@ def matches(expr: Expr, values: Mapping[str, Scalar]) -> bool:
     expr : Expr
     values : mapping
         Field name to value; a field that is not there has no entry.
+    labels : sequence of (name, score), optional
+        Of a library with labels: those of the track.
 
     Examples
     --------
     >>> matches(parse("year between 1990 and 1999"), {"year": 1995})
     True
     """
+    if labels is not None:
+        expr = bind_labels(expr)
+    return _matches(expr, values, labels or ())
+
+
+def _matches(expr: Expr, values: Mapping[str, Scalar], labels: Sequence[tuple[str, float]]) -> bool:
     if isinstance(expr, And):
-        return all(matches(term, values) for term in expr.terms)
+        return all(_matches(term, values, labels) for term in expr.terms)
     if isinstance(expr, Or):
-        return any(matches(term, values) for term in expr.terms)
+        return any(_matches(term, values, labels) for term in expr.terms)
     if isinstance(expr, Not):
-        return not matches(expr.term, values)
+        return not _matches(expr.term, values, labels)
+    if isinstance(expr, OneLabel):
+        return any(_matches(expr.term, {"tag": n, "score": s}, ()) for n, s in labels)
     value = values.get(expr.field)
     if value is None:
         return False

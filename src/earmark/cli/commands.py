@@ -37,6 +37,10 @@ COMMANDS: Mapping[str, Entry] = {
     "duplicates": Entry(
         "duplicates", "duplicates", "Find tracks that are the same recording.", _ASK
     ),
+    "tag": Entry("tag", "tag", "Tell what sounds are in files.", _ASK),
+    "recommend": Entry("suggest", "recommend", "Suggest tracks from likes and dislikes.", _ASK),
+    "playlist": Entry("suggest", "playlist", "Make a path of tracks, or a radio.", _ASK),
+    "map": Entry("maps", "map_", "Lay the library out on a map.", _ASK),
     "random": Entry("search", "random", "Draw tracks at random.", _ASK),
     "list": Entry("browse", "list_", "List tracks.", _ASK),
     "export": Entry("browse", "export", "Write tracks as m3u, csv, json or parquet.", _ASK),
@@ -50,10 +54,6 @@ COMMANDS: Mapping[str, Entry] = {
         "fingerprint", "fingerprint", "Train a fingerprinter, and examine what it makes.", _CARE
     ),
     "hum": _later("hum", "Find a tune by humming it."),
-    "tag": _later("tag", "Tell what sounds are in a file."),
-    "recommend": _later("recommend", "Suggest tracks from likes and dislikes."),
-    "playlist": _later("playlist", "Make a path of tracks from one to another."),
-    "map": _later("map", "Lay the library out on a map."),
     "serve": Entry("serve", "serve", "Serve the library to browsers, programs, players.", _ASK),
     "mcp": _later("mcp", "Serve the library to assistants."),
     "models": _later("models", "List and pull model files."),

@@ -13,7 +13,6 @@ import click
 from earmark.cli.common import json_option, library_option
 from earmark.errors import NotAvailable
 
-_FILES = click.argument("files", nargs=-1, required=True, metavar="FILE...")
 _FILE = click.argument("file", metavar="FILE")
 _K = click.option("-k", type=click.IntRange(min=1), default=10, help="How many at most.")
 _MANIFEST = click.option("--manifest", required=True, metavar="FILE", help="What is right, as CSV.")
@@ -64,33 +63,7 @@ def planned_group(name: str, what: str, commands: Sequence[click.Command]) -> cl
     return group
 
 
-_LIKE = "earmark search --like X --unlike Y works now"
-
 hum = planned("hum", "Find a tune by humming it.", _FILE, _K)
-tag = planned(
-    "tag",
-    "Tell what sounds are in files.",
-    _FILES,
-    click.option("--labels", metavar="A,B,C", help="Choose among these labels."),
-    hint="earmark index PATH --metadata FILE adds tags of your own",
-)
-recommend = planned(
-    "recommend",
-    "Suggest tracks that are like some and unlike others.",
-    click.option("--like", multiple=True, required=True, metavar="X", help="A track you like."),
-    click.option("--unlike", multiple=True, metavar="Y", help="A track you do not like."),
-    _K,
-    hint=_LIKE,
-)
-playlist = planned(
-    "playlist",
-    "Make a path of tracks from one to another.",
-    click.option("--from", "from_", required=True, metavar="A", help="The first track."),
-    click.option("--to", required=True, metavar="B", help="The last track."),
-    _K,
-    hint="earmark export --format m3u writes a playlist of a filter",
-)
-map = planned("map", "Lay the library out on a map.")  # noqa: A001
 mcp = planned("mcp", "Serve the library to assistants.", answers=False)
 models = planned_group(
     "models",

@@ -22,9 +22,9 @@ _PLAY = click.option("--play", is_flag=True, help="Play the hits, best first, if
 @click.command()
 @click.argument("text", required=False)
 @click.option("--audio", metavar="FILE[#start-end]", help="A recording, or a moment of it.")
-@click.option("--like", multiple=True, metavar="X[#start-end]", help="A track's id or path.")
-@click.option("--unlike", multiple=True, metavar="X[#start-end]", help="A track to stay away from.")
-@click.option("--by", multiple=True, metavar="KIND_OR_ENCODER", help="Who may answer, or metadata.")
+@click.option("--like", multiple=True, metavar="X[#start-end]", help="An id, a path, or words.")
+@click.option("--unlike", multiple=True, metavar="X[#start-end]", help="What to stay away from.")
+@click.option("--by", multiple=True, metavar="KIND_OR_ENCODER", help="Who may answer.")
 @common.where_option
 @click.option("--exclude-self", is_flag=True, help="Leave out the query's own file.")
 @click.option("--aspect", metavar="NAME=W,...", help="Weigh aspects of sound [a later version].")
@@ -39,10 +39,12 @@ def search(
 ) -> int:
     """Find moments by example (--audio), by likeness (--like, --unlike) or by words.
 
-    Times are seconds, mm:ss or h:mm:ss.  TEXT searches titles, artists, paths and tags: the
-    beginnings of words match, and typos are forgiven.  A file that is named with --like but is
-    not in the library is decoded.  Several encoders, or words together with a recording, are
-    fused by rank.  Exit code 1: nothing found.
+    Times are seconds, mm:ss or h:mm:ss.  TEXT searches titles, artists, paths and tags of files
+    (the beginnings of words match, and typos are forgiven), the tags that taggers heard, and what
+    words mean where a text model is installed.  --like and --unlike take words too, and weights:
+    --unlike "voice^2".  A file that is named with --like but is not in the library is decoded.
+    Several encoders, or words together with a recording, are fused by rank.  Exit code 1: nothing
+    found.
     """
     if aspect is not None:
         raise NotAvailable(
@@ -82,6 +84,8 @@ def _answer(hits: Hits, *, as_json: bool, explain: bool, play: bool) -> int:
         print(tables.hits_table(hits, explain=explain))
     else:
         common.say("nothing found")
+    for note in hits.notes if not as_json else ():
+        common.say(f"note: {note}")
     if play and hits:
         playing.play(hits)
     return 0 if hits else common.NOTHING_FOUND

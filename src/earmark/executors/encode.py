@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from earmark import audio, framing, sources, tags
+from earmark import audio, framing, labelling, sources, tags
 from earmark.errors import AudioError
 from earmark.executors.tasks import (
     ClaimLength,
@@ -21,7 +21,7 @@ from earmark.executors.tasks import (
     TrainingRows,
 )
 from earmark.sources import is_url
-from earmark.types import Encoder, FittedEncoder, Scalar, TrackRecord
+from earmark.types import Encoded, Encoder, FittedEncoder, Scalar, Tagger, TrackRecord
 
 _CHANGED = "changed while it was being read; the next run reads it again"
 
@@ -65,7 +65,9 @@ def encode_file(
         for blocks in decoder:
             for name, session in sessions.items():
                 session.push(blocks[rates[name]])
-    encoded = {name: session.finish() for name, session in sessions.items()}
+    encoded = {
+        name: _labelled(encoders[name], session.finish()) for name, session in sessions.items()
+    }
     found = tags.read_tags(path)
     facts: dict[str, Scalar] = {}
     for rows in encoded.values():
@@ -81,6 +83,12 @@ def encode_file(
         tags={**facts, **found.tags},
     )
     return EncodedTrack(record, encoded, (*decoder.warnings, *_changes(task)))
+
+
+def _labelled(encoder: Encoder, encoded: Encoded) -> Encoded:
+    if not isinstance(encoder, Tagger):
+        return encoded
+    return labelling.with_labels(encoded, encoder.labels)
 
 
 def _changes(task: EncodeTask) -> tuple[str, ...]:

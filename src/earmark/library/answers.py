@@ -1,8 +1,9 @@
 """The answer to a question: which encoders are asked, and how answers are fused.
 
 Recordings, stored tracks and their opposites (`audio`, `like`, `unlike`) are one ranking per
-encoder; words are a ranking of their own: of the metadata, and of each encoder that understands
-text.  Several rankings are fused by rank, never by score (`match.fuse`).
+encoder; words are rankings of their own: of the metadata, of the labels that taggers gave, and of
+each encoder that reads.  Several rankings are fused by rank, never by score (`match.fuse`); words
+to avoid that no encoder reads push down by the rank of their labels.
 """
 
 from __future__ import annotations
@@ -19,22 +20,33 @@ from earmark.library import probes
 from earmark.library.hits import Hits, Renderer
 from earmark.library.probes import Liked
 from earmark.library.questions import Question, name_of
-from earmark.library.searching import Options, search_probes
+from earmark.library.searching import Options, Weighted, search_probes
+from earmark.library.wishes import Wish, Wishes, wishes_of
+from earmark.library.wording import GetEncoder, TextVectors, as_probe, by_labels, readers
 from earmark.match import TrackMatch
 from earmark.types import (
     Encoded,
     Encoder,
     EncoderSpec,
-    Float64Array,
+    Expr,
     Hit,
     Int64Array,
     Store,
-    TextEncoder,
+    TextMatch,
     Track,
 )
 
 METADATA = "metadata"
-"""The name under which words in title, artist, path and tags answer."""
+"""The name under which words in title, artist, path and tags of files answer."""
+
+TAGS = "tags"
+"""The name under which words in the labels that taggers gave answer."""
+
+NO_READER = (
+    "words were looked for in the metadata and the stored tags; what words mean is found with a "
+    "text model: pip install 'earmark[clap]', then earmark index PATH --encoders clap"
+)
+"""The note of an answer to words that no model read."""
 
 _ASKED_BY_NAME = frozenset({"identify", "hum"})
 """Kinds that find the same recording or tune, not what resembles it: they have commands of their
@@ -42,8 +54,6 @@ own and answer a search only if `by` names them."""
 
 FUSED_DEPTH = 3
 """Each ranking is read this many times deeper than asked for before it is fused."""
-
-GetEncoder = Callable[[str], Encoder]
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,7 @@ class _Ranking:
     name: str
     tracks: Mapping[int, TrackMatch | None]
     scores: Mapping[int, float]
+    weight: float = 1.0
 
 
 def answer(
@@ -60,6 +71,7 @@ def answer(
     question: Question,
     *,
     get_encoder: GetEncoder,
+    texts: TextVectors | None = None,
     salvage: bool = False,
     show: Renderer | None = None,
 ) -> Hits:
@@ -71,6 +83,8 @@ def answer(
     question : Question
     get_encoder : callable
         Gives the encoder that made the rows of a name, or raises `EncoderMismatch`.
+    texts : TextVectors, optional
+        Keeps the vectors of words.
     salvage : bool
         Take what can be decoded of a damaged query.
     show : callable, optional
@@ -82,10 +96,20 @@ def answer(
         If nothing in the library can answer.
     """
     asked = _choose(store.encoders(), question)
-    tracks = None if question.where is None else store.track_ids(filters.parse(question.where))
-    rankings = _by_resemblance(store, question, asked, tracks, get_encoder, salvage=salvage)
-    if question.text is not None:
-        rankings += _by_words(store, question, asked, tracks, get_encoder)
+    wishes = wishes_of(store, question)
+    expr = None if question.where is None else filters.parse(question.where)
+    search = _Search(
+        store=store,
+        question=question,
+        asked=asked,
+        wishes=wishes,
+        where=expr,
+        tracks=None if expr is None else store.track_ids(expr),
+        get_encoder=get_encoder,
+        texts=texts or TextVectors(),
+        salvage=salvage,
+    )
+    rankings, notes = _rankings(search)
     fused = _fuse(rankings, question.k)
     found = {t.id: t for t in store.tracks([track for track, _, _ in fused])}
     hits = tuple(
@@ -93,7 +117,7 @@ def answer(
         for track, score, ranks in fused
         if track in found
     )
-    return Hits(hits, question.to_json(), show)
+    return Hits(hits, question.to_json(), show, notes)
 
 
 def draw(
@@ -120,8 +144,8 @@ def _choose(specs: Mapping[str, EncoderSpec], question: Question) -> dict[str, E
     """The encoders that `by` lets through; without it all that tell what resembles what."""
     kinds = {spec.kind for spec in specs.values()}
     for by in question.by:
-        if by not in specs and by not in kinds and by != METADATA:
-            known = sorted({*specs, *kinds, METADATA})
+        if by not in specs and by not in kinds and by not in (METADATA, TAGS):
+            known = sorted({*specs, *kinds, METADATA, TAGS})
             hint = nearest(by, known) or f"this library knows {', '.join(known)}"
             raise QueryError(
                 f"'by' must be an encoder or a kind of this library, got {by!r}", hint=hint
@@ -141,37 +165,71 @@ def _choose(specs: Mapping[str, EncoderSpec], question: Question) -> dict[str, E
     return chosen
 
 
-def _by_resemblance(
-    store: Store,
-    question: Question,
-    asked: Mapping[str, EncoderSpec],
-    tracks: Int64Array | None,
-    get_encoder: GetEncoder,
-    *,
-    salvage: bool,
-) -> list[_Ranking]:
+@dataclass(frozen=True)
+class _Search:
+    """A question, resolved, with all that answering it needs."""
+
+    store: Store
+    question: Question
+    asked: Mapping[str, EncoderSpec]
+    wishes: Wishes
+    where: Expr | None
+    tracks: Int64Array | None
+    get_encoder: GetEncoder
+    texts: TextVectors
+    salvage: bool
+
+    @property
+    def depth(self) -> int:
+        """How far each of several rankings is read."""
+        return FUSED_DEPTH * self.question.k
+
+    def allows(self, name: str) -> bool:
+        """Say whether words may be looked for there."""
+        return not self.question.by or name in self.question.by
+
+
+def _rankings(search: _Search) -> tuple[list[_Ranking], tuple[str, ...]]:
+    wishes = search.wishes
+    worded = bool(wishes.words or wishes.unliked_words)
+    reading, notes = (
+        readers(search.asked, search.get_encoder, search.question.by) if worded else ({}, ())
+    )
+    rankings = _by_resemblance(search, reading) if wishes.sounds else []
+    if wishes.words:
+        rankings += _by_words(search, reading)
+        if not reading and search.allows(METADATA):
+            notes = (*notes, NO_READER)
+    if wishes.unliked_words and not reading and search.allows(TAGS):
+        found = by_labels(search.store, wishes.unliked_words, 10 * search.depth, search.where)
+        strength = max(wish.weight for wish in wishes.unliked_words)
+        rankings.append(_of_texts(f"{TAGS}/unlike", found, weight=-strength))
+    return rankings, notes
+
+
+def _by_resemblance(search: _Search, reading: Mapping[str, Encoder]) -> list[_Ranking]:
     """One ranking per encoder for recordings and tracks to resemble, or not."""
-    liked = [Liked(None, question.audio)] if question.audio is not None else []
-    liked += [probes.resolve(store, thing, missing_ok=True) for thing in question.like]
-    unliked = [probes.resolve(store, thing, missing_ok=True) for thing in question.unlike]
-    if not liked:
-        return []
-    good = [_rows_of(store, thing, asked, get_encoder, salvage=salvage) for thing in liked]
-    bad = [_rows_of(store, thing, asked, get_encoder, salvage=salvage) for thing in unliked]
-    own = _own_tracks(store, liked)
+    question, asked, wishes = search.question, search.asked, search.wishes
+    liked = [wish.thing for wish in wishes.sounds if wish.thing is not None]
+    good = [(_rows_of(search, wish, reading), wish.weight) for wish in wishes.sounds]
+    bad = [(_rows_of(search, wish, reading), wish.weight) for wish in wishes.unliked]
+    own = _own_tracks(search.store, liked)
+    alone = len(asked) == 1 and not wishes.words and not wishes.unliked_words
     options = Options(
-        k=question.k if len(asked) == 1 and question.text is None else FUSED_DEPTH * question.k,
-        tracks=tracks,
+        k=question.k if alone else search.depth,
+        tracks=search.tracks,
         exclude=own if question.exclude_self else frozenset(),
         prefer=own,
         exact=question.exact,
     )
     rankings = []
     for name, spec in asked.items():
-        present = [rows[name] for rows in good if len(rows[name].rows)]
-        avoided = [rows[name] for rows in bad if len(rows[name].rows)]
+        present = [Weighted(rows[name], w) for rows, w in good if len(rows[name].rows)]
+        avoided = [
+            Weighted(rows[name], w) for rows, w in bad if name in rows and len(rows[name].rows)
+        ]
         if present:
-            matches = search_probes(store, spec, present, avoided, options)
+            matches = search_probes(search.store, spec, present, avoided, options)
             rankings.append(_ranking(name, matches))
     if not rankings:
         raise QueryError(
@@ -196,54 +254,50 @@ def _own_tracks(store: Store, liked: Sequence[Liked]) -> frozenset[int]:
     return frozenset(own)
 
 
-def _rows_of(
-    store: Store,
-    thing: Liked,
-    asked: Mapping[str, EncoderSpec],
-    get_encoder: GetEncoder,
-    *,
-    salvage: bool,
-) -> dict[str, Encoded]:
-    """Rows by encoder: stored ones of a track, fresh ones of audio outside the library."""
+def _rows_of(search: _Search, wish: Wish, reading: Mapping[str, Encoder]) -> dict[str, Encoded]:
+    """Rows by encoder: of a track the stored ones, of audio and words fresh ones."""
+    if wish.thing is None:
+        return {
+            name: as_probe(search.texts.get(encoder, wish.text))
+            for name, encoder in reading.items()
+        }
+    thing = wish.thing
     if thing.track is None:
-        encoders = {name: get_encoder(name) for name in asked}
-        return probes.encode_audio(thing.audio, encoders, salvage=salvage)
+        encoders = {name: search.get_encoder(name) for name in search.asked}
+        return probes.encode_audio(thing.audio, encoders, salvage=search.salvage)
     rows = {}
-    for name, spec in asked.items():
-        stored = probes.stored_rows(store, name, thing.track.id, start=thing.start, end=thing.end)
+    for name, spec in search.asked.items():
+        stored = probes.stored_rows(
+            search.store, name, thing.track.id, start=thing.start, end=thing.end
+        )
         empty = Encoded(np.zeros((0, spec.rows.width), np.float32), np.zeros((0, 2)))
         rows[name] = stored or empty
     return rows
 
 
-def _by_words(
-    store: Store,
-    question: Question,
-    asked: Mapping[str, EncoderSpec],
-    tracks: Int64Array | None,
-    get_encoder: GetEncoder,
-) -> list[_Ranking]:
-    """Rankings for the words: the metadata's, and one of each encoder that understands text."""
-    text = question.text or ""
-    depth = FUSED_DEPTH * question.k
+def _by_words(search: _Search, reading: Mapping[str, Encoder]) -> list[_Ranking]:
+    """Rankings for the words: the metadata's, the labels', and one of each encoder that reads."""
+    wishes, question = search.wishes, search.question
     rankings = []
-    if not question.by or METADATA in question.by:
-        expr = None if question.where is None else filters.parse(question.where)
-        found = store.find_text(text, depth, where=expr)
+    if search.allows(METADATA) and question.text is not None:
+        found = search.store.find_text(question.text.strip(), search.depth, where=search.where)
+        rankings.append(_of_texts(METADATA, found))
+    if search.allows(TAGS):
         rankings.append(
-            _Ranking(METADATA, {m.track: None for m in found}, {m.track: m.score for m in found})
+            _of_texts(TAGS, by_labels(search.store, wishes.words, search.depth, search.where))
         )
-    for name, spec in asked.items():
-        encoder = get_encoder(name)
-        if not isinstance(encoder, TextEncoder):
-            continue
-        # Words have no place in time: the NaN never leaves this module.
-        nowhere: Float64Array = np.full((1, 2), np.nan)
-        probe = Encoded(encoder.encode_text([text]), nowhere)
-        options = Options(k=depth, tracks=tracks, exact=question.exact)
-        label = name if question.audio is None and not question.like else f"{name}/text"
-        rankings.append(_ranking(label, search_probes(store, spec, [probe], [], options)))
-    if not rankings:
+    options = Options(k=search.depth, tracks=search.tracks, exact=question.exact)
+    bad = [(_rows_of(search, wish, reading), wish.weight) for wish in wishes.unliked]
+    for name, encoder in reading.items():
+        liked = [
+            Weighted(as_probe(search.texts.get(encoder, wish.text)), wish.weight)
+            for wish in wishes.words
+        ]
+        avoided = [Weighted(rows[name], w) for rows, w in bad if len(rows[name].rows)]
+        label = f"{name}/text" if wishes.sounds else name
+        matches = search_probes(search.store, search.asked[name], liked, avoided, options)
+        rankings.append(_ranking(label, matches))
+    if not rankings and not wishes.sounds:
         raise QueryError(
             f"nothing that 'by' allows understands words, got {', '.join(question.by)}",
             hint=f"try --by {METADATA}",
@@ -251,17 +305,37 @@ def _by_words(
     return rankings
 
 
+def _of_texts(name: str, found: Sequence[TextMatch], *, weight: float = 1.0) -> _Ranking:
+    """A ranking of tracks found by words; labels know a moment, metadata does not."""
+    nan = float("nan")
+    return _Ranking(
+        name,
+        {
+            m.track: None
+            if m.start is None or m.end is None
+            else TrackMatch(m.track, -m.score, m.score, m.start, m.end, nan, nan)
+            for m in found
+        },
+        {m.track: m.score for m in found},
+        weight,
+    )
+
+
 def _fuse(rankings: Sequence[_Ranking], k: int) -> list[tuple[int, float, Mapping[str, int]]]:
     """Track, score and ranks of the best k; a lone ranking keeps its own scores."""
     answered = [r for r in rankings if r.tracks]
-    if len(answered) == 1:
+    if len(answered) == 1 and answered[0].weight > 0:
         only = answered[0]
         return [
             (track, only.scores[track], {only.name: rank})
             for rank, track in enumerate(list(only.tracks)[:k], start=1)
         ]
-    fused = match.fuse([(r.name, list(r.tracks)) for r in answered])
-    return [(f.track, f.score, f.ranks) for f in fused[:k]]
+    liked = {track for ranking in answered if ranking.weight > 0 for track in ranking.tracks}
+    fused = match.fuse(
+        [(r.name, list(r.tracks)) for r in answered],
+        weights={r.name: r.weight for r in answered},
+    )
+    return [(f.track, f.score, f.ranks) for f in fused if f.track in liked][:k]
 
 
 def _hit(
@@ -273,7 +347,8 @@ def _hit(
 ) -> Hit:
     """A hit whose moment is that of the ranking that liked the track best and knows a place."""
     by_name = {r.name: r for r in rankings}
-    placed = [by_name[n].tracks[track.id] for n in sorted(ranks, key=lambda n: ranks[n])]
+    liked = [name for name in ranks if by_name[name].weight > 0]
+    placed = [by_name[n].tracks[track.id] for n in sorted(liked, key=lambda n: ranks[n])]
     best = next((m for m in placed if m is not None), None)
     query: tuple[float | None, float | None] = (None, None)
     if best is not None and not np.isnan(best.query_start):
@@ -285,7 +360,7 @@ def _hit(
         end=None if best is None else best.end,
         query_start=query[0],
         query_end=query[1],
-        by="+".join(ranks),
+        by="+".join(liked),
         ranks=ranks,
         show=_one_by_one(show),
     )

@@ -22,6 +22,8 @@ class Hits(Sequence[Hit]):
         The question, as JSON.
     show : callable, optional
         Renders hits as HTML for a notebook (the library sets it).
+    notes : tuple of str
+        What the asker may want to know: who could not answer, what would answer better.
 
     Examples
     --------
@@ -32,6 +34,7 @@ class Hits(Sequence[Hit]):
     items: tuple[Hit, ...] = ()
     query: Mapping[str, Any] = field(default_factory=dict)
     show: Renderer | None = field(default=None, repr=False, compare=False)
+    notes: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -47,7 +50,7 @@ class Hits(Sequence[Hit]):
 
     def __getitem__(self, index: int | slice) -> Hit | Hits:
         if isinstance(index, slice):
-            return Hits(self.items[index], self.query, self.show)
+            return Hits(self.items[index], self.query, self.show, self.notes)
         return self.items[index]
 
     def to_json(self, *, explain: bool = False) -> dict[str, Any]:

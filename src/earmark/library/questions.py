@@ -36,10 +36,10 @@ class Question:
                 "a search needs words, a recording or a track to resemble, got none of them",
                 hint="give TEXT, --audio FILE or --like ID",
             )
-        if self.unlike and self.audio is None and not self.like:
+        if self.unlike and self.audio is None and not self.like and self.text is None:
             raise QueryError(
                 "'unlike' needs something to resemble besides, got only what to avoid",
-                hint="add --like ID or --audio FILE",
+                hint="add TEXT, --like ID or --audio FILE",
             )
 
     def to_json(self) -> dict[str, Any]:

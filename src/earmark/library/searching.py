@@ -124,29 +124,46 @@ def search_rows(
     return matches[: options.k]
 
 
+@dataclass(frozen=True)
+class Weighted:
+    """A probe, and how much it counts beside others."""
+
+    probe: Encoded
+    weight: float = 1.0
+
+
 def search_probes(
     store: Store,
     spec: EncoderSpec,
-    liked: Sequence[Encoded],
-    unliked: Sequence[Encoded],
+    liked: Sequence[Weighted],
+    unliked: Sequence[Weighted],
     options: Options,
 ) -> list[TrackMatch]:
-    """Return the `options.k` tracks that resemble the liked probes and not the unliked ones."""
+    """Return the `options.k` tracks that resemble the liked probes and not the unliked ones.
+
+    A track scores the weighted mean over the liked minus that over the unliked, the latter times
+    the largest weight that is not liked.
+    """
     if len(liked) == 1 and not unliked:
-        return search_rows(store, spec, liked[0], options)
+        return search_rows(store, spec, liked[0].probe, options)
     wide = replace(options, k=max(5 * options.k, 64))
-    candidates = sorted({m.track for p in liked for m in search_rows(store, spec, p, wide)})
-    positive = [_by_track(store, spec, p, candidates, options) for p in liked]
-    negative = [_by_track(store, spec, p, candidates, options) for p in unliked]
+    candidates = sorted({m.track for p in liked for m in search_rows(store, spec, p.probe, wide)})
+    positive = [_by_track(store, spec, p.probe, candidates, options) for p in liked]
+    negative = [_by_track(store, spec, p.probe, candidates, options) for p in unliked]
+    strength = max((p.weight for p in unliked), default=0.0) / max(p.weight for p in liked)
     combined = []
     for track in candidates:
         good = [matches[track] for matches in positive if track in matches]
         if len(good) < len(positive):
             continue  # removed by another process meanwhile
-        bad = [matches[track].score for matches in negative if track in matches]
+        bad = [
+            (matches[track].score, p.weight)
+            for matches, p in zip(negative, unliked, strict=True)
+            if track in matches
+        ]
         best = max(good, key=lambda m: m.score)
-        score = _mean([m.score for m in good]) - (_mean(bad) if bad else 0.0)
-        combined.append(replace(best, score=score))
+        score = _mean([(m.score, p.weight) for m, p in zip(good, liked, strict=True)])
+        combined.append(replace(best, score=score - (strength * _mean(bad) if bad else 0.0)))
     combined.sort(key=lambda m: (-round(m.score, 9), m.track not in options.prefer, m.track))
     return combined[: options.k]
 
@@ -237,5 +254,6 @@ def _by_track(
     return {m.track: m for m in exact_matches(store, spec, thin(probe), tracks, options)}
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+def _mean(values: Sequence[tuple[float, float]]) -> float:
+    """The mean of values with weights."""
+    return sum(v * weight for v, weight in values) / sum(weight for _, weight in values)

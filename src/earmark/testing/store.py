@@ -90,6 +90,8 @@ _RULES: dict[str, Callable[[Case], Store | None]] = {
     "filters": searching.filters,
     "tags": writing.tags,
     "words": searching.words,
+    "labels": searching.labels,
+    "derived arrays": writing.derived_arrays,
     "failures": writing.failures,
     "many tracks": searching.many_tracks,
     "compaction": searching.compaction,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from earmark.testing.store_cases import (
 from earmark.types import (
     AnyArray,
     EncoderSpec,
+    Label,
     Metric,
     RowSpec,
     RowType,
@@ -175,6 +176,88 @@ def words(case: Case) -> None:
         writer.commit()
     require(store.find_text("mingus", 5) == [], "removed tracks are not found", None)
     require(len(store.find_text("waterfall", 5)) == 1, "new tags are found", None)
+
+
+def labels(case: Case) -> None:
+    store, spec = case.store, spec_of()
+    given = [
+        {"Dog": [(0.0, 5.0, 0.2), (5.0, 10.0, 0.9)], "Bark": [(5.0, 10.0, 0.5)]},
+        {"Rain on surface": [(0.0, 5.0, 0.7)], "Dog": [(0.0, 5.0, 0.3)]},
+        {},
+    ]
+    with store.writer() as writer:
+        writer.put_encoder(spec, {})
+        ids = [
+            writer.put_track(
+                record(f"/l/{i}.wav", year=i), {"enc": replace(case.encoded(spec, 2), labels=own)}
+            )
+            for i, own in enumerate(map(label_values, given))
+        ]
+        copy = writer.copy_track(record("/l/copy.wav", year=9), ids[0], ["enc"])
+        writer.commit()
+    back = store.labels([*ids, copy])
+    require(set(back) == {ids[0], ids[1], copy}, "tracks without labels are left out", set(back))
+    for track in (ids[0], copy):
+        names = [(label.name, round(label.score, 4)) for label in back[track]["enc"]]
+        require(names == [("Dog", 0.9), ("Bark", 0.5)], "labels come back, best first", names)
+        near = np.allclose(back[track]["enc"][0].moments, given[0]["Dog"], atol=1e-4)
+        require(near, "moments come back", back[track]["enc"][0].moments)
+    scored = [[(label.name, label.score) for label in label_values(g)] for g in [*given, given[0]]]
+    years = (0, 1, 2, 9)
+    for text in _LABEL_EXPRESSIONS:
+        expr = where.parse(text)
+        want = [
+            id_
+            for id_, own, year in zip([*ids, copy], scored, years, strict=True)
+            if where.matches(expr, {"year": year}, own)
+        ]
+        came = store.track_ids(expr).tolist()
+        require(came == want, f"filter {text!r} keeps tracks {want}", came)
+    _label_words(case, ids, copy)
+    with store.writer() as writer:
+        writer.put_track(record("/l/0.wav"), {"enc": case.encoded(spec, 1)})
+        writer.remove_tracks([copy])
+        writer.commit()
+    gone = set(store.labels([*ids, copy]))
+    require(gone == {ids[1]}, "labels go with their rows and tracks", gone)
+    require(store.verify() == [], "all is sound", store.verify())
+
+
+def _label_words(case: Case, ids: list[int], copy: int) -> None:
+    store = case.store
+    for text, want in {
+        "dog": [ids[0], copy, ids[1]],
+        "a dog BARKING far away": [ids[0], copy, ids[1]],
+        "rains": [ids[1]],
+        "rain dog": [ids[1], ids[0], copy],
+        "on": [],
+        "": [],
+        '"; drop table labels --': [],
+    }.items():
+        came = [m.track for m in store.find_labels(text, 5)]
+        require(came == want, f"words {text!r} find the labels of {want}", came)
+    best = store.find_labels("barking", 1)[0]
+    require((best.start, best.end) == (5.0, 10.0), "with the moment that has them", best)
+    some = store.find_labels("dog", 5, where=where.parse("year = 1"))
+    require([m.track for m in some] == [ids[1]], "labels obey the filter", some)
+
+
+def label_values(given: Mapping[str, Sequence[tuple[float, float, float]]]) -> tuple[Label, ...]:
+    """Return labels for tests from their moments by name."""
+    return tuple(
+        Label(name, max(m[2] for m in moments), np.array(moments, np.float64))
+        for name, moments in given.items()
+    )
+
+
+_LABEL_EXPRESSIONS = (
+    "tag = 'Dog'", "tag = 'Dog' and score > .5", "tag = 'Dog' and score < .5", "not tag = 'Dog'",
+    "score > .8", "tag = 'Dog' and tag = 'Bark'", "tag = 'Dog' and score > .2 and tag = 'Bark'",
+    "tag = 'Bark' and score > .6", "(tag = 'Bark' or tag = 'Rain on surface') and score >= .6",
+    "tag = 'Dog' and year > 0", "year = 0 or tag like 'rain%'", "tag in ('Bark', 'x')", "tag",
+    "not tag", "score > .4 and tag = 'Dog'", "tag = 'Dog' and score between .25 and .35",
+    "tag = 'dog'", "not (tag = 'Dog' and score > .5)", "TAG = 'Dog' and Score > .5",
+)  # fmt: skip
 
 
 def many_tracks(case: Case) -> None:

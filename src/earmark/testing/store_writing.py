@@ -202,6 +202,29 @@ def tags(case: Case) -> None:
     require(tags == want, "the user's own tags win over the file's, and stay", tags)
 
 
+def derived_arrays(case: Case) -> Store | None:
+    store = case.store
+    require(store.arrays("map") == {}, "there are no arrays before they are put", None)
+    arrays: dict[str, AnyArray] = {"x": np.arange(4, dtype=np.float32), "n": np.arange(3)}
+    with store.writer() as writer:
+        writer.put_arrays("map", {"old": np.arange(2)})
+        writer.put_arrays("map", arrays)
+        writer.commit()
+        writer.put_arrays("map", {})
+    if case.reopen is not None:
+        store = case.reopen(store)
+    back = store.arrays("map")
+    same = set(back) == set(arrays) and all(
+        np.array_equal(back[n], arrays[n]) and back[n].dtype == arrays[n].dtype for n in arrays
+    )
+    require(same, "derived arrays come back as they were, whole", back)
+    with store.writer() as writer:
+        writer.put_arrays("map", {})
+        writer.commit()
+    require(store.arrays("map") == {}, "an empty mapping drops them", store.arrays("map"))
+    return store
+
+
 def failures(case: Case) -> None:
     store = case.store
     with store.writer() as writer:

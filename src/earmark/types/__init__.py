@@ -38,6 +38,7 @@ from earmark.types.filters import Exists as Exists
 from earmark.types.filters import Expr as Expr
 from earmark.types.filters import In as In
 from earmark.types.filters import Not as Not
+from earmark.types.filters import OneLabel as OneLabel
 from earmark.types.filters import Or as Or
 from earmark.types.progress import Failure as Failure
 from earmark.types.progress import OnProgress as OnProgress
@@ -52,6 +53,7 @@ from earmark.types.storing import StoreStats as StoreStats
 from earmark.types.storing import Writer as Writer
 from earmark.types.tracks import Hit as Hit
 from earmark.types.tracks import Known as Known
+from earmark.types.tracks import Label as Label
 from earmark.types.tracks import Neighbors as Neighbors
 from earmark.types.tracks import Segments as Segments
 from earmark.types.tracks import TextMatch as TextMatch

@@ -14,6 +14,7 @@ import numpy as np
 from earmark.errors import EncoderMismatch
 from earmark.types.arrays import JSON, AnyArray, Float32Array, Float64Array, Metric, RowType, Scalar
 from earmark.types.sound import Clip
+from earmark.types.tracks import Label
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,8 @@ class Encoded:
         What the encoder found out on the way (pitch, tempo, ...); becomes tags of the track.
     label_scores : float32 array, shape (n, labels), optional
         Probability of each of a `Tagger`'s labels in each row's segment.
+    labels : tuple of Label
+        The few of them that are worth keeping; what a store keeps.
     """
 
     rows: AnyArray
@@ -150,6 +153,7 @@ class Encoded:
     skipped: int = 0
     facts: Mapping[str, Scalar] = field(default_factory=dict)
     label_scores: Float32Array | None = None
+    labels: tuple[Label, ...] = ()
 
 
 State: TypeAlias = Mapping[str, AnyArray]

@@ -53,5 +53,14 @@ class Or:
     terms: tuple[Expr, ...]
 
 
-Expr: TypeAlias = Compare | In | Exists | Not | And | Or
+@dataclass(frozen=True)
+class OneLabel:
+    """One label of the track meets the term, whose fields are ``tag`` and ``score``.
+
+    `earmark.where.bind_labels` makes it; it is not written in expressions."""
+
+    term: Expr
+
+
+Expr: TypeAlias = Compare | In | Exists | Not | And | Or | OneLabel
 """A filter over tracks, as every engine that earmark knows can express it."""

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, runtime_checkable
 from earmark.types.arrays import AnyArray, Int64Array, Scalar
 from earmark.types.encoding import Encoded, EncoderSpec, State
 from earmark.types.filters import Expr
-from earmark.types.tracks import Known, Neighbors, Segments, TextMatch, Track, TrackRecord
+from earmark.types.tracks import Known, Label, Neighbors, Segments, TextMatch, Track, TrackRecord
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,13 @@ class Writer(Protocol):
         """Drop an encoder and all its rows."""
 
     def put_track(self, record: TrackRecord, encoded: Mapping[str, Encoded]) -> int:
-        """Add a track, or replace metadata and the given encoders' rows of the one with the same
-        path and content hash (all its rows if the hash differs).  Returns its id.
+        """Add a track, or replace metadata and the given encoders' rows and labels of the one with
+        the same path and content hash (those of all encoders if the hash differs).  Returns its id.
         Raises `InvalidVectors` for rows that are not what the spec says, NaN, infinite, or of
         length zero under cosine."""
 
     def copy_track(self, record: TrackRecord, source: int, encoders: Iterable[str]) -> int:
-        """Add a track whose content is that of track `source`: rows are copied, not encoded."""
+        """Add a track whose content is that of track `source`: rows and labels are copied."""
 
     def move_track(self, track: int, record: TrackRecord) -> None:
         """Give a track another path (and size, time, tags); its rows stay."""
@@ -85,6 +85,10 @@ class Writer(Protocol):
 
     def remove_tracks(self, tracks: Iterable[int]) -> None:
         """Remove tracks with their rows."""
+
+    def put_arrays(self, name: str, arrays: State) -> None:
+        """Keep derived arrays (a map, say) under a name, instead of those that were there; an
+        empty mapping drops them."""
 
     def put_failure(self, path: str, size: int, mtime_ns: int, error: str) -> None:
         """Remember why a path failed, so that it is not tried again until it changes."""
@@ -128,6 +132,19 @@ class Store(Protocol):
 
     def find_text(self, text: str, k: int, *, where: Expr | None = None) -> list[TextMatch]:
         """Best `k` tracks whose metadata have the words: prefixes match, typos are forgiven."""
+
+    def find_labels(self, text: str, k: int, *, where: Expr | None = None) -> list[TextMatch]:
+        """Best `k` tracks with labels that have any of the words, and the moment that has them.
+
+        The score is the share of the known words, weighed by how rare they are among the names
+        of labels, each times the score of the label that has it.  Words that no label has do not
+        count."""
+
+    def labels(self, tracks: Sequence[int]) -> dict[int, dict[str, list[Label]]]:
+        """Labels of tracks by encoder, best first; tracks without any are left out."""
+
+    def arrays(self, name: str) -> dict[str, AnyArray]:
+        """The derived arrays of this name; empty if there are none."""
 
     # rows
     def encoders(self) -> dict[str, EncoderSpec]:

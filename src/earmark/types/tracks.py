@@ -131,6 +131,24 @@ class Hit:
         return self.show(self) if self.show else None
 
 
+@dataclass(frozen=True, eq=False)
+class Label:
+    """A name that a `Tagger` gave a track, and when.
+
+    Parameters
+    ----------
+    name : str
+    score : float
+        The largest of the moments' scores.
+    moments : float64 array, shape (n, 3)
+        Start and end in seconds, and the score there; in order of time.
+    """
+
+    name: str
+    score: float
+    moments: Float64Array
+
+
 @dataclass(frozen=True)
 class Neighbors:
     """The rows nearest to each query row.
@@ -164,7 +182,12 @@ class Segments:
 
 @dataclass(frozen=True)
 class TextMatch:
-    """A track whose metadata has the words; `score` large when good."""
+    """A track that has the words; `score` large when good.
+
+    `start` and `end`, in seconds, are the moment that has them, None for words in the metadata.
+    """
 
     track: int
     score: float
+    start: float | None = None
+    end: float | None = None

@@ -34,15 +34,16 @@ class Asking(Core):
         Parameters
         ----------
         text : str, optional
-            Words: in the metadata, and in what encoders understand.
+            Words: in the metadata, in the tags that taggers gave, and read by encoders that can.
         audio : path, Moment, Clip or (samples, sample_rate), optional
             A recording to resemble; ``file.wav#0:30-0:45`` is a moment of it.
         like, unlike : track, or sequence of them
-            Tracks to resemble, or not: by id, path (with ``#start-end``) or `Track`.  Stored
-            rows are used; a file that the library does not have is decoded.  With several, a
-            track scores the mean over the liked ones minus the mean over the unliked.
+            Tracks to resemble, or not: by id, path (with ``#start-end``) or `Track`; or words.
+            ``X^2`` counts twice.  Stored rows are used; a file that the library does not have is
+            decoded.  With several, a track scores the mean over the liked ones minus the mean
+            over the unliked.
         by : str or sequence of str
-            Encoders or kinds that may answer, or ``metadata``.  Default: all.
+            Encoders or kinds that may answer, ``metadata`` or ``tags``.  Default: all.
         where : str, optional
             A filter over fields, e.g. ``"genre = 'jazz' and duration < 10"``.
         k : int
@@ -79,6 +80,7 @@ class Asking(Core):
             self.store,
             question,
             get_encoder=self.encoder,
+            texts=self.texts,
             salvage=self.settings.salvage,
             show=show,
         )

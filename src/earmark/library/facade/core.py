@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from earmark.config import Settings
 from earmark.errors import QueryError
 from earmark.library import probes
 from earmark.library.probes import TrackLike
 from earmark.types import Encoder, Expr, Hit, Store, Track
+
+if TYPE_CHECKING:
+    from earmark.library.wording import TextVectors
 
 
 class Core:
@@ -24,6 +27,7 @@ class Core:
         self.store = store
         self.settings = settings
         self._encoders: dict[str, Encoder] = {}
+        self._texts: TextVectors | None = None
 
     @property
     def url(self) -> str:
@@ -60,6 +64,16 @@ class Core:
             If there is none.
         """
         return probes.find_track(self.store, track)
+
+    @property
+    def texts(self) -> TextVectors:
+        """Vectors of words, kept between questions."""
+        from earmark.library.listening import cache_folder
+        from earmark.library.wording import TextVectors
+
+        if self._texts is None:
+            self._texts = TextVectors(cache_folder(self.settings) / "texts")
+        return self._texts
 
     def encoder(self, name: str) -> Encoder:
         """Return the encoder that made the rows of this name, ready to encode queries.

@@ -11,7 +11,7 @@ import numpy as np
 
 from earmark.errors import DamagedLibrary, InvalidVectors
 from earmark.stores.local.catalog import Snapshot, Space
-from earmark.stores.local.codec import row_check
+from earmark.stores.local.codec import row_check, unpack_array
 from earmark.stores.local.search import FLAT_CODES, FLAT_ROWS, Searcher
 from earmark.types import AnyArray, Int64Array, SpaceStats
 
@@ -42,6 +42,21 @@ def check_state(encoder: str, name: str, values: Sequence[object], check: int) -
             "stored",
             hint=f"learn it anew: earmark rebuild --fit {encoder}",
         )
+
+
+def derived_arrays(con: sqlite3.Connection, name: str) -> dict[str, AnyArray]:
+    """Return the derived arrays of a name, each checked."""
+    found = {}
+    for key, *values, check in con.execute(
+        'select "array", dtype, shape, data, "check" from derived where name = ?', (name,)
+    ):
+        if row_check(name, key, *values) != check:
+            raise DamagedLibrary(
+                f"array {key!r} of {name!r} does not have the content that was stored",
+                hint=f"derive it anew: earmark {name} --fresh",
+            )
+        found[key] = unpack_array(*values)
+    return found
 
 
 def vectors(view: View, space: Space, keys: Int64Array, form: str) -> AnyArray:

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from earmark.errors import UnknownField, nearest
 from earmark.stores.local.codec import PathValue, path_value
 from earmark.stores.local.tracks import clean_value
-from earmark.types import And, Compare, Exists, Expr, In, Not, Or, Scalar
-from earmark.where import equal_forms, fields_of
+from earmark.types import And, Compare, Exists, Expr, In, Not, OneLabel, Or, Scalar
+from earmark.where import LABEL_FIELDS, bind_labels, equal_forms, fields_of
 
 _NUMBER, _TEXT = "number", "text"
 COLUMNS: Mapping[str, str] = {
@@ -52,6 +52,8 @@ def field_types(con: sqlite3.Connection) -> dict[str, str]:
         ).fetchone()
         kinds = {_TEXT if kind == "text" else _NUMBER for kind in (low, high)}
         fields[name] = kinds.pop() if len(kinds) == 1 else "mixed"
+    if _has_labels(con):
+        fields |= LABEL_FIELDS
     return fields
 
 
@@ -71,10 +73,22 @@ def condition(con: sqlite3.Connection, expr: Expr) -> _Sql:
         if real is None:
             raise UnknownField(
                 f"filters may use the fields of the library, but no track has {name!r}",
-                hint=nearest(name, known) or f"fields: {', '.join(sorted(known))}",
+                hint=_advice(name, known),
             )
         names[name] = real
+    if _has_labels(con):
+        expr = bind_labels(expr)
     return _condition(expr, names)
+
+
+def _has_labels(con: sqlite3.Connection) -> bool:
+    return con.execute("select 1 from marks limit 1").fetchone() is not None
+
+
+def _advice(name: str, known: Mapping[str, str]) -> str:
+    if name.casefold() in LABEL_FIELDS:
+        return "labels come from a tagger: earmark index PATH --encoders efficientat"
+    return nearest(name, known) or f"fields: {', '.join(sorted(known))}"
 
 
 def _condition(expr: Expr, names: Mapping[str, str]) -> _Sql:
@@ -87,6 +101,12 @@ def _condition(expr: Expr, names: Mapping[str, str]) -> _Sql:
     if isinstance(expr, Not):
         sql, parameters = _condition(expr.term, names)
         return f"not {sql}", parameters
+    if isinstance(expr, OneLabel):
+        sql, parameters = _on_label(expr.term)
+        return (
+            "(tracks.id in (select marks.track from marks join labels "  # noqa: S608
+            f"on labels.id = marks.label where {sql}))"
+        ), parameters
     name = names[expr.field]
     if name in COLUMNS:
         column = f"tracks.{name}"
@@ -96,6 +116,17 @@ def _condition(expr: Expr, names: Mapping[str, str]) -> _Sql:
         f"(tracks.id in (select track from tags where name = ? and {sql}))",  # noqa: S608
         [name, *parameters],
     )
+
+
+def _on_label(expr: Expr) -> _Sql:
+    """Return a condition on one row of `marks` joined with its name."""
+    if isinstance(expr, And | Or):
+        parts = [_on_label(term) for term in expr.terms]
+        word = " and " if isinstance(expr, And) else " or "
+        return f"({word.join(sql for sql, _ in parts)})", [p for _, ps in parts for p in ps]
+    if isinstance(expr, Compare | In | Exists):
+        return _test(expr, "labels.name" if expr.field == "tag" else "marks.score")
+    raise ValueError(f"a test of a label must not hold {type(expr).__name__}")
 
 
 def _test(expr: Compare | In | Exists, column: str, *, is_path: bool = False) -> _Sql:

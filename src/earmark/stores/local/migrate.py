@@ -15,7 +15,7 @@ import numpy as np
 from earmark.stores.local import text, tracks
 from earmark.stores.local.codec import pack_times, row_check
 from earmark.stores.local.doors import crc
-from earmark.stores.local.tables import TABLES
+from earmark.stores.local.tables import TABLES_2, TABLES_3
 from earmark.types import AnyArray, EncoderSpec
 
 _OLD = ("meta", "tracks", "tags", "failures", "encoders", "states", "shards", "segments", "dead")
@@ -29,7 +29,7 @@ def from_1_to_2(con: sqlite3.Connection, folder: Path) -> None:
         "select name from sqlite_master where type = 'index' and sql is not null"
     ).fetchall():
         con.execute(f'drop index "{name}"')
-    for statement in TABLES.split(";"):
+    for statement in TABLES_2.split(";"):
         if statement.strip():
             con.execute(statement)
     con.execute("insert into meta select name, value from old_meta")
@@ -44,6 +44,14 @@ def from_1_to_2(con: sqlite3.Connection, folder: Path) -> None:
             con.execute("insert into sqlite_sequence (name, seq) values (?, ?)", (table, row[0]))
     for name in _OLD:
         con.execute(f"drop table old_{name}")
+
+
+def from_2_to_3(con: sqlite3.Connection, folder: Path) -> None:
+    """Add the tables of labels and of derived arrays."""
+    for statement in TABLES_3.split(";"):
+        if statement.strip():
+            con.execute(statement)
+    con.execute("update meta set value = value + 1 where name = 'commit'")
 
 
 def _tracks(con: sqlite3.Connection) -> None:

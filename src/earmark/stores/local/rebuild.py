@@ -25,7 +25,7 @@ from earmark.stores.local.codec import json_text, row_check
 from earmark.stores.local.entries import count_commit
 from earmark.stores.local.files import FileLayer, file_crc
 from earmark.stores.local.indexes import Loaded
-from earmark.stores.local.verify import wrong_words
+from earmark.stores.local.verify import wrong_label_words, wrong_words
 from earmark.types import AnyArray, Int64Array, RowSpec
 
 _SAMPLE_BYTES = 256 << 20
@@ -52,6 +52,12 @@ def mend_catalog(con: sqlite3.Connection) -> list[str]:
         con.execute("insert into words (words) values ('rebuild')")
         con.execute("commit")
         done.append("catalog: made the searchable words anew")
+    if wrong_label_words(con):
+        con.execute("begin immediate")
+        con.execute("delete from label_words")
+        con.execute("insert into label_words (rowid, name) select id, name from labels")
+        con.execute("commit")
+        done.append("catalog: made the words of the labels anew")
     return done
 
 

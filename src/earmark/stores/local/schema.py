@@ -6,6 +6,7 @@ which format the whole folder is.  Formats:
 1. One row of ``segments`` per stored row, no checks of catalog rows, tombstones by key.
 2. One row of ``spans`` per track and encoder with packed times; every row carries a check; full
    text search over the metadata; files that a commit replaced are found by not being named.
+3. Labels that taggers gave, with their moments; derived arrays.
 
 A library of an older format is migrated when it is opened, in one transaction under the writer
 lock.  A newer one is refused.
@@ -22,14 +23,17 @@ from uuid import uuid4
 from earmark.errors import ForeignFormat, LibraryNotFound
 from earmark.stores.local.files import FileLayer, damaged_catalog
 from earmark.stores.local.lock import writer_lock
-from earmark.stores.local.migrate import from_1_to_2
+from earmark.stores.local.migrate import from_1_to_2, from_2_to_3
 from earmark.stores.local.tables import TABLES
 
 APPLICATION_ID = 0x4541524D  # "EARM"
-FORMAT = 2
+FORMAT = 3
 CATALOG = "catalog.sqlite"
 
-_MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection, Path], None]] = {1: from_1_to_2}
+_MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection, Path], None]] = {
+    1: from_1_to_2,
+    2: from_2_to_3,
+}
 
 
 def create(folder: Path, files: FileLayer) -> None:

@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from earmark.stores.local import care, filters, maintenance, schema, text, tracks
+from earmark.stores.local import care, filters, labels, maintenance, schema, text, tracks
 from earmark.stores.local.catalog import Catalog, Space
 from earmark.stores.local.codec import unpack_array
 from earmark.stores.local.files import FileLayer, disk_errors, folder_bytes
@@ -25,6 +25,7 @@ from earmark.types import (
     Expr,
     Int64Array,
     Known,
+    Label,
     Neighbors,
     Segments,
     StoreStats,
@@ -164,6 +165,22 @@ class LocalStore:
         with self._catalog.read() as (con, _):
             sql, values = ("1", []) if where is None else filters.condition(con, where)
             return text.find(con, text_, k, sql, values)
+
+    def find_labels(self, text_: str, k: int, *, where: Expr | None = None) -> list[TextMatch]:
+        """Best `k` tracks with labels that have any of the words; see `earmark.types.Store`."""
+        with self._catalog.read() as (con, _):
+            sql, values = ("1", []) if where is None else filters.condition(con, where)
+            return labels.find(con, text_, k, sql, values)
+
+    def labels(self, ids: Sequence[int]) -> dict[int, dict[str, list[Label]]]:
+        """Labels of tracks by encoder, best first; tracks without any are left out."""
+        with self._catalog.read() as (con, _):
+            return labels.load(con, ids)
+
+    def arrays(self, name: str) -> dict[str, AnyArray]:
+        """The derived arrays of this name; raises `DamagedLibrary` if they fail their check."""
+        with self._catalog.read() as (con, _):
+            return care.derived_arrays(con, name)
 
     # --- rows ----------------------------------------------------------------------------------
 

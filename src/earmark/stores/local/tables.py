@@ -4,12 +4,14 @@ A column ``check`` is `codec.row_check` of the row's other values (of a track: w
 ``spans``: the rows of one track and encoder, keys ``[first_key, first_key + rows)``, their packed
 times and the CRC32 of their bytes; ``shards``: committed rows and rolling CRC32 of a file;
 ``dead``: ranges of keys without a row; ``moved``: where the last compaction moved ranges of keys;
-``indexes``: what a FAISS file covers.  When the format changes, this text moves to `migrate`.
+``indexes``: what a FAISS file covers.  Since format 3: ``labels``, the names that taggers gave;
+``marks``, the labels of a track by one encoder, with its moments packed; ``derived``: arrays that
+were computed from the library and can be again.
 """
 
 from __future__ import annotations
 
-TABLES = """
+TABLES_2 = """
 create table meta (name text primary key, value) without rowid;
 create table tracks (
     id integer primary key autoincrement,
@@ -114,3 +116,36 @@ create virtual table words using fts5(
 );
 create virtual table vocabulary using fts5vocab(words, 'row');
 """
+"""Format 2, as it was released: never changed again."""
+
+TABLES_3 = """
+create table labels (
+    id integer primary key autoincrement,
+    name text not null unique
+);
+create virtual table label_words using fts5(
+    name, tokenize = "porter unicode61 remove_diacritics 2"
+);
+create table marks (
+    track integer not null,
+    encoder integer not null,
+    label integer not null,
+    score real not null,
+    moments blob not null,
+    "check" integer not null,
+    primary key (track, encoder, label)
+) without rowid;
+create index marks_label on marks (label, score, track);
+create table derived (
+    name text not null,
+    "array" text not null,
+    dtype text not null,
+    shape text not null,
+    data blob not null,
+    "check" integer not null,
+    primary key (name, "array")
+);
+"""
+"""What format 3 adds."""
+
+TABLES = TABLES_2 + TABLES_3

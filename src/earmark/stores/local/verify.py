@@ -33,7 +33,8 @@ def check_catalog(con: sqlite3.Connection) -> list[Damage]:
     """Check the catalog's structure and rows."""
     found: list[Damage] = []
     checks: list[Callable[[sqlite3.Connection], Iterable[Damage]]] = [
-        _structure, _tracks, _orphans, _words, _spans, _encoders, _states, _plain_tables,
+        _structure, _tracks, _orphans, _words, _spans, _encoders, _states,
+        _label_names, _plain_tables,
     ]  # fmt: skip
     for check in checks:
         try:
@@ -68,7 +69,7 @@ def _tracks(con: sqlite3.Connection) -> Iterator[Damage]:
 
 
 def _orphans(con: sqlite3.Connection) -> Iterator[Damage]:
-    for table in ("tags", "spans"):
+    for table in ("tags", "spans", "marks"):
         rows = con.execute(
             f"select distinct track from {table} where track not in (select id from tracks)"  # noqa: S608
         ).fetchall()
@@ -133,10 +134,30 @@ def _states(con: sqlite3.Connection) -> Iterator[Damage]:
             yield Damage("state", str(encoder), reason, mend=f"rebuild --fit {encoder} learns it")
 
 
+def _label_names(con: sqlite3.Connection) -> Iterator[Damage]:
+    if wrong_label_words(con):
+        reason = "the searchable words of the labels are not those of their names"
+        yield Damage("catalog", "label words", reason, mend=_DERIVE)
+    row = con.execute(
+        "select count(*) from marks where label not in (select id from labels)"
+    ).fetchone()
+    if row[0]:
+        reason = f"{row[0]} labels of tracks have no name"
+        yield Damage("catalog", "labels", reason, mend=_REDO)
+
+
+def wrong_label_words(con: sqlite3.Connection) -> bool:
+    """Say whether the words of the labels are other than their names."""
+    names = con.execute("select id, name from labels order by id").fetchall()
+    return bool(names != con.execute("select rowid, name from label_words order by 1").fetchall())
+
+
 def _plain_tables(con: sqlite3.Connection) -> Iterator[Damage]:
     for table, columns, mend in (
         ("failures", "path, size, mtime_ns, error", "index again"),
         ("shards", "encoder, form, first_key, rows, crc, file", _LOST),
+        ("marks", "track, encoder, label, score, moments", _REDO),
+        ("derived", 'name, "array", dtype, shape, data', "make it anew"),
         ("indexes", "encoder, kind, file, first_key, rows, crc, size, params", _DERIVE),
     ):
         bad = sum(

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from earmark.errors import DamagedLibrary, EarmarkError, StorageFull, TrackNotFound, UnknownEncoder
-from earmark.stores.local import append, text, tracks
+from earmark.stores.local import append, labels, text, tracks
 from earmark.stores.local.append import Appender
 from earmark.stores.local.catalog import REFINE, ROWS, Catalog, load_snapshot
 from earmark.stores.local.codec import (
@@ -160,7 +160,7 @@ class LocalWriter:
         """Drop an encoder and all its rows."""
         space = self._space(name)
         with self._step():
-            for table in ("states", "shards", "spans", "dead", "moved", "indexes"):
+            for table in ("states", "shards", "spans", "marks", "dead", "moved", "indexes"):
                 self._con.execute(f"delete from {table} where encoder = ?", (space.id,))  # noqa: S608
             self._con.execute("delete from encoders where id = ?", (space.id,))
             self._appender.forget(space.id)
@@ -183,11 +183,14 @@ class LocalWriter:
             name: check_encoded(name, self._space(name).spec, rows)
             for name, rows in encoded.items()
         }
+        for name, given in encoded.items():
+            labels.check_labels(name, given.labels)
         with self._step():
             track = self._put_record(record)
             for name, (rows, refine) in checked.items():
                 times = pack_times(encoded[name].segments)
                 self._put_span(track, self._spaces[name].id, rows, refine, times)
+                labels.put(self._con, track, self._spaces[name].id, encoded[name].labels)
         return track
 
     def copy_track(self, record: TrackRecord, source: int, encoders: Iterable[str]) -> int:
@@ -202,6 +205,8 @@ class LocalWriter:
             track = self._put_record(record)
             for encoder, rows, refine, times in copies:
                 self._put_span(track, encoder, rows, refine, times)
+                if track != source:
+                    labels.copy(self._con, source, track, encoder)
         return track
 
     def move_track(self, track: int, record: TrackRecord) -> None:
@@ -351,6 +356,19 @@ class LocalWriter:
         for span in spans:
             bury(self._con, *span)
         self._con.execute(f"delete from spans where {which}", values)  # noqa: S608
+        self._con.execute(f"delete from marks where {which}", values)  # noqa: S608
+
+    # --- derived arrays ------------------------------------------------------------------------
+
+    def put_arrays(self, name: str, arrays: State) -> None:
+        """Keep derived arrays under a name; see `earmark.types.Writer.put_arrays`."""
+        packed = {key: pack_array(key, array) for key, array in arrays.items()}
+        with self._step():
+            self._con.execute("delete from derived where name = ?", (name,))
+            self._con.executemany(
+                "insert into derived values (?, ?, ?, ?, ?, ?)",
+                [(name, n, *values, row_check(name, n, *values)) for n, values in packed.items()],
+            )
 
     # --- failures ------------------------------------------------------------------------------
 
