@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Entry] = {
     "identify": Entry(
         "identify", "identify", "Tell which recording this is, and where in it.", _ASK
     ),
+    "hum": Entry("hum", "hum", "Find a tune by humming it.", _ASK),
     "random": Entry("search", "random", "Draw tracks at random.", _ASK),
     "list": Entry("browse", "list_", "List tracks.", _ASK),
     "export": Entry("browse", "export", "Write tracks as m3u, csv, json or parquet.", _ASK),
@@ -43,7 +44,6 @@ COMMANDS: Mapping[str, Entry] = {
     "rebuild": Entry("care", "rebuild", "Derive indexes, codebooks or rows anew; mend.", _CARE),
     "compact": Entry("care", "compact", "Free the space of what was removed.", _CARE),
     "evaluate": Entry("evaluate", "evaluate", "Measure how well searches do.", _CARE),
-    "hum": _later("hum", "Find a tune by humming it."),
     "tag": _later("tag", "Tell what sounds are in a file."),
     "recommend": _later("recommend", "Suggest tracks from likes and dislikes."),
     "playlist": _later("playlist", "Make a path of tracks from one to another."),

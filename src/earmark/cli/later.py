@@ -14,11 +14,8 @@ from earmark.cli.common import json_option, library_option
 from earmark.errors import NotAvailable
 
 _FILES = click.argument("files", nargs=-1, required=True, metavar="FILE...")
-_FILE = click.argument("file", metavar="FILE")
 _ANYTHING = click.argument("args", nargs=-1, type=click.UNPROCESSED)
 _K = click.option("-k", type=click.IntRange(min=1), default=10, help="How many at most.")
-_MANIFEST = click.option("--manifest", required=True, metavar="FILE", help="What is right, as CSV.")
-_ENCODER = click.option("--encoder", metavar="NAME", help="The encoder to measure.")
 
 
 def planned(
@@ -69,7 +66,6 @@ def planned_group(name: str, what: str, commands: Sequence[click.Command]) -> cl
 _SIMILAR = "earmark search --audio FILE finds what sounds like it"
 _LIKE = "earmark search --like X --unlike Y works now"
 
-hum = planned("hum", "Find a tune by humming it.", _FILE, _K)
 tag = planned(
     "tag",
     "Tell what sounds are in files.",
@@ -112,12 +108,4 @@ fingerprint = planned_group(
         planned("generate", "Make fingerprints of files.", _ANYTHING),
         planned("evaluate", "Measure the fingerprinter.", _ANYTHING),
     ],
-)
-evaluate_hum = planned(
-    "hum",
-    "Measure search by humming.",
-    _MANIFEST,
-    _ENCODER,
-    _K,
-    hint="evaluate retrieval works now",
 )

@@ -87,7 +87,8 @@ class Hit:
 
     `start`, `end`, `query_start` and `query_end` are in seconds, and None where a match has no
     place in time (words in the metadata).  `by` names what found it: an encoder, 'metadata', or
-    several joined by '+'.  `ranks` gives the 1-based rank with each of them.  `show` renders the
+    several joined by '+'.  `ranks` gives the 1-based rank with each of them, `details` what else
+    its kind of search knows (how a hum lies over a tune).  `show` renders the
     hit as HTML for a notebook (the library sets it).
     """
 
@@ -99,6 +100,7 @@ class Hit:
     query_end: float | None
     by: str
     ranks: Mapping[str, int] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
     show: Callable[[Hit], str] | None = field(default=None, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
@@ -116,6 +118,7 @@ class Hit:
             "artist": self.track.artist,
             "duration": self.track.duration,
             "tags": dict(self.track.tags),
+            **self.details,
         }
 
     def _repr_html_(self) -> str | None:
