@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, Entry] = {
     "recommend": Entry("suggest", "recommend", "Suggest tracks from likes and dislikes.", _ASK),
     "playlist": Entry("suggest", "playlist", "Make a path of tracks, or a radio.", _ASK),
     "map": Entry("maps", "map_", "Lay the library out on a map.", _ASK),
+    "hum": Entry("hum", "hum", "Find a tune by humming it.", _ASK),
     "random": Entry("search", "random", "Draw tracks at random.", _ASK),
     "list": Entry("browse", "list_", "List tracks.", _ASK),
     "export": Entry("browse", "export", "Write tracks as m3u, csv, json or parquet.", _ASK),
@@ -53,7 +54,6 @@ COMMANDS: Mapping[str, Entry] = {
     "fingerprint": Entry(
         "fingerprint", "fingerprint", "Train a fingerprinter, and examine what it makes.", _CARE
     ),
-    "hum": _later("hum", "Find a tune by humming it."),
     "serve": Entry("serve", "serve", "Serve the library to browsers, programs, players.", _ASK),
     "mcp": _later("mcp", "Serve the library to assistants."),
     "models": _later("models", "List and pull model files."),

@@ -13,10 +13,7 @@ import click
 from earmark.cli.common import json_option, library_option
 from earmark.errors import NotAvailable
 
-_FILE = click.argument("file", metavar="FILE")
 _K = click.option("-k", type=click.IntRange(min=1), default=10, help="How many at most.")
-_MANIFEST = click.option("--manifest", required=True, metavar="FILE", help="What is right, as CSV.")
-_ENCODER = click.option("--encoder", metavar="NAME", help="The encoder to measure.")
 
 
 def planned(
@@ -63,7 +60,6 @@ def planned_group(name: str, what: str, commands: Sequence[click.Command]) -> cl
     return group
 
 
-hum = planned("hum", "Find a tune by humming it.", _FILE, _K)
 mcp = planned("mcp", "Serve the library to assistants.", answers=False)
 models = planned_group(
     "models",
@@ -72,12 +68,4 @@ models = planned_group(
         planned("list", "List model files."),
         planned("pull", "Fetch a model's files.", click.argument("name", metavar="NAME")),
     ],
-)
-evaluate_hum = planned(
-    "hum",
-    "Measure search by humming.",
-    _MANIFEST,
-    _ENCODER,
-    _K,
-    hint="evaluate retrieval works now",
 )
