@@ -3,7 +3,8 @@
     python benchmarks/identify.py MUSIC... [--queries 100] [--seconds 5,10] [--speech FOLDER]
 
 Tracks shorter than 20 s are left out.  A fifth of the tracks is not indexed: excerpts of it are
-the negatives, degraded like the queries; held-out tracks that share sound with indexed ones (other
+the negatives, degraded like the queries (with --strangers, speech, noise and tones take turns with
+them); held-out tracks that share sound with indexed ones (other
 versions of one piece) are named and are no negatives.  An excerpt is drawn at random from a random
 track, a longer track no more often than a short one, and drawn again if it is silent.  Printed for
 each condition: how often the right track comes first; how often at the right place too (within
@@ -23,18 +24,19 @@ from pathlib import Path
 
 import numpy as np
 
+import strangers
 from degradations import CONDITIONS, LEAD, RATE, Babble
 from earmark import audio, framing
 from earmark.encoders.spectral import Spectral
 from earmark.errors import AudioError
-from earmark.identify.matching import identify
+from earmark.identify.matching import CERTAIN, identify
 from earmark.identify.query_codes import QueryCodes
 from earmark.identify.rows import MemoryRows
 from earmark.spectral_code import load_directions
 from earmark.types import Clip, Encoded, Encoder
 
 SHORTEST = 20.0
-THRESHOLD = 0.5
+THRESHOLD = 0.7
 SHARED = 4.5
 """Evidence of codes (6 at most for 5 s) above which two undegraded excerpts are the same sound."""
 
@@ -140,7 +142,12 @@ def make_query(
 
 
 def ask(
-    query: Query, encoder: Encoder | None, vectors: MemoryRows | None, codes: MemoryRows | None
+    query: Query,
+    encoder: Encoder | None,
+    vectors: MemoryRows | None,
+    codes: MemoryRows | None,
+    *,
+    certain: float = CERTAIN,
 ) -> list:
     """The matches of one query."""
     spectral = QueryCodes(query.clip, load_directions()) if codes is not None else None
@@ -148,7 +155,7 @@ def ask(
         encoded = Encoded(np.zeros((0, 1), np.float32), np.zeros((0, 2)))
     else:
         encoded = framing.encode_query(encoder, query.clip)
-    return identify(encoded, spectral, vectors, codes)
+    return identify(encoded, spectral, vectors, codes, certain=certain)
 
 
 def without_shared(
@@ -177,23 +184,25 @@ def without_shared(
     return kept
 
 
-def run_condition(args, name, seconds, indexed, held_out, babble, encoder, vectors, codes):
+def run_condition(args, name, seconds, indexed, others, babble, encoder, vectors, codes):
     """Figures of one condition, and the evidence of each answer for the calibration."""
     right = placed = 0
     positives, negatives, evidence = [], [], []
     for i in range(args.queries + args.negatives):
         negative = i >= args.queries
         rng = np.random.default_rng([args.seed, i, int(seconds)])
-        pool = held_out if negative else indexed
+        kind = 1 + i % len(others) if negative else 0
+        pool = others[kind - 1] if negative else indexed
         track = int(rng.integers(len(pool)))
         seed = [args.seed, i, int(seconds * 10), list(CONDITIONS).index(name)]
         query = make_query(pool[track], track, name, seconds, babble, seed)
-        matches = ask(query, encoder, vectors, codes)
+        certain = 2.0 if args.evidence else CERTAIN
+        matches = ask(query, encoder, vectors, codes, certain=certain)
         for rank, m in enumerate(matches[:3]):
             correct = not negative and m.track == track
             e = m.evidence
             evidence.append(
-                [rank, correct, negative, seconds, m.speed, m.confidence, *vars(e).values()]
+                [rank, correct, kind, seconds, m.speed, m.confidence, *vars(e).values()]
             )
         best = matches[0] if matches else None
         if negative:
@@ -242,6 +251,9 @@ def main() -> None:
     parser.add_argument(
         "--background", nargs="*", type=Path, default=[], help="folders to index, never asked for"
     )
+    parser.add_argument(
+        "--strangers", type=Path, help="a folder: negatives are speech, noise and tones as well"
+    )
     parser.add_argument("--exclude", nargs="*", default=[], help="file names to leave out")
     parser.add_argument("--verbose", action="store_true")
     args = parser.parse_args()
@@ -260,8 +272,13 @@ def main() -> None:
     if "spectral" in args.encoders:
         codes = build(Spectral(), indexed + behind, args.cache)
     held_out = without_shared(held_out, indexed + behind, codes)
+    others = [held_out]
+    if args.strangers is not None:
+        others.append(strangers.make(args.strangers))
+        if args.speech:
+            others.append(strangers.talk(args.speech, args.strangers))
     results, gathered = {}, {}
-    columns = "top-1 / placed / recall at 2 % / recall, false accepts at 0.5"
+    columns = "top-1 / placed / recall at 2 % / recall, false accepts at 0.7"
     heads = [f"{seconds} s: {columns}" for seconds in args.seconds.split(",")]
     print(f"| condition | {' | '.join(heads)} | ms |")
     for name in args.conditions.split(","):
@@ -269,7 +286,7 @@ def main() -> None:
         began = time.process_time()
         for seconds in map(float, args.seconds.split(",")):
             result, evidence = run_condition(
-                args, name, seconds, indexed, held_out, babble, encoder, vectors, codes
+                args, name, seconds, indexed, others, babble, encoder, vectors, codes
             )
             results[f"{name}, {seconds:g} s"] = result
             gathered[f"{name}, {seconds:g} s"] = np.array(evidence)

@@ -1,6 +1,7 @@
 """The documents are programs: each shell and Python block in them is run, in order.
 
-Conventions, per file, in one temporary folder that holds `samples/` (examples/make_samples.py):
+Conventions, per file, in one temporary folder that holds `samples/` (examples/make_samples.py) and
+`examples/`:
 
 - ``console`` blocks: lines that begin with ``$ `` are run by the shell; what follows is the
   expected standard output, compared line by line with all numbers masked, the widths of white space
@@ -79,6 +80,7 @@ def test_page(page: Path, samples: Path, tmp_path: Path, monkeypatch: pytest.Mon
     if not todo:
         return
     shutil.copytree(samples, tmp_path / "samples")
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EARMARK_LIBRARY", str(tmp_path / "library"))
     monkeypatch.setenv("COLUMNS", "240")

@@ -117,6 +117,160 @@ def test_too_short_and_no_fingerprints(library, tmp_path):
         empty.identify((tune(0)[:RATE], RATE))
 
 
+def long_mix() -> np.ndarray:
+    """Noise, 15 s of tune 1 from 2.5 s on at 12.34 s, noise, tune 4 played 2 % faster."""
+    import soxr
+
+    rng = np.random.default_rng(0)
+    fast = soxr.resample(tune(4)[3 * RATE : 21 * RATE], 1.02, 1.0)
+    parts = [np.zeros(int(12.34 * RATE)), tune(1)[int(2.5 * RATE) : int(17.5 * RATE)]]
+    parts += [np.zeros(9 * RATE), fast, np.zeros(7 * RATE)]
+    mix = np.concatenate(parts)
+    return (mix + 0.02 * rng.standard_normal(len(mix))).astype(np.float32)
+
+
+def test_exact_ranges_are_right_to_hundredths(library, tmp_path):
+    write_wav(tmp_path / "mix.wav", long_mix(), RATE)
+    hits = library.identify(tmp_path / "mix.wav", every=True, exact_range=True)
+    assert [h.exact for h in hits] == [True, True]
+    first, second = hits
+    assert first.offset == pytest.approx(2.5 - 12.34, abs=0.01)
+    assert first.speed == pytest.approx(1.0, abs=0.0005)
+    # The tunes fade in and out of the noise: their ends are heard to a few hundredths.
+    assert (first.query_start, first.query_end) == pytest.approx((12.34, 27.34), abs=0.08)
+    assert second.speed == pytest.approx(1.02, abs=0.0005)
+    assert second.query_start == pytest.approx(36.34, abs=0.08)
+    assert second.start == pytest.approx(3.0, abs=0.08)
+    part = library.identify(f"{tmp_path / 'mix.wav'}#14-20", exact_range=True)[0]
+    assert (part.query_start, part.query_end) == pytest.approx((14.0, 20.0), abs=0.02)
+    assert part.start == pytest.approx(14.0 + 2.5 - 12.34, abs=0.02)
+
+
+def test_a_range_stays_as_it_is_where_the_track_is_gone(tmp_path):
+    write_wav(tmp_path / "tune.wav", tune(1), RATE)
+    with earmark.open(tmp_path / "library", settings=Settings()) as lib:
+        lib.add([str(tmp_path / "tune.wav")], encoders=["fingerprint"], executor="serial")
+        (tmp_path / "tune.wav").unlink()
+        hits = lib.identify((tune(1)[4 * RATE : 12 * RATE], RATE), exact_range=True)
+    assert hits[0].exact is False
+    assert hits[0].start == pytest.approx(4.0, abs=0.6)
+
+
+def test_live_sound_names_each_recording_once(library):
+    from earmark.audio import read_array
+
+    clip = read_array(long_mix(), RATE, target_rate=library.identify_rate)
+    blocks = [
+        type(clip)(clip.samples[i : i + 3000], clip.sample_rate)
+        for i in range(0, len(clip.samples), 3000)
+    ]
+    hits = list(library.follow(blocks))
+    assert [Path(h.track.path).name for h in hits] == ["tune_1.wav", "tune_4.wav"]
+    assert hits[0].query_start == pytest.approx(12.34, abs=1.0)
+
+
+def test_live_sound_is_told_as_soon_as_it_is_certain(library):
+    from earmark.audio import read_array
+
+    clip = read_array(long_mix(), RATE, target_rate=library.identify_rate)
+    given = 0
+
+    def blocks():
+        nonlocal given
+        for i in range(0, len(clip.samples), 4000):
+            given = i / clip.sample_rate
+            yield type(clip)(clip.samples[i : i + 4000], clip.sample_rate)
+
+    next(library.follow(blocks()))
+    assert given < 25.0
+
+
+def test_streaming_on_the_command_line(library, folder, tmp_path, capsys, monkeypatch):
+    import io
+    import sys
+    from types import SimpleNamespace
+
+    where = ["-l", str(folder / "library")]
+    write_wav(tmp_path / "mix.wav", long_mix(), RATE)
+    data = (tmp_path / "mix.wav").read_bytes()
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
+    assert cli.run(["identify", "--stream", "-", "--json", *where]) == 0
+    answers = json.loads(capsys.readouterr().out)
+    assert [Path(a["hits"][0]["path"]).name for a in answers] == ["tune_1.wav", "tune_4.wav"]
+    silence = np.zeros(5 * RATE, "<i2").tobytes()
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(silence)))
+    assert cli.run(["identify", "--stream", "-", "--pcm", str(RATE), "--json", *where]) == 1
+    assert json.loads(capsys.readouterr().out) == []
+    assert cli.run(["identify", "--stream", "-", "--all", *where]) == 2
+    assert "hint:" in capsys.readouterr().err
+
+
+def test_a_cue_sheet(library, folder, tmp_path, capsys):
+    where = ["-l", str(folder / "library")]
+    write_wav(tmp_path / "mix.wav", long_mix(), RATE)
+    command = ["identify", str(tmp_path / "mix.wav"), "--exact-range"]
+    assert cli.run([*command, "--cue", "-", *where]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[:4] == ['TITLE "mix.wav"', 'FILE "mix.wav" WAVE', "TRACK 01 AUDIO", lines[3]]
+    starts = [line for line in lines if line.startswith("INDEX 01")]
+    assert [s[9:14] for s in starts] == ["00:12", "00:36"]
+    cue = tmp_path / "mix.cue"
+    assert cli.run([*command, "--cue", str(cue), "--json", *where]) == 0
+    assert len(json.loads(capsys.readouterr().out)["hits"]) == 2
+    assert [line.strip() for line in cue.read_text().splitlines()][-1] == lines[-1]
+
+
+def test_a_query_longer_than_the_library(tmp_path):
+    write_wav(tmp_path / "tune.wav", tune(1)[: 6 * RATE], RATE)
+    with earmark.open(tmp_path / "library", settings=Settings()) as lib:
+        lib.add([str(tmp_path / "tune.wav")], encoders=["fingerprint"], executor="serial")
+        clip = np.concatenate([tune(30)[: 12 * RATE], tune(1)[: 6 * RATE], tune(31)[: 9 * RATE]])
+        hits = lib.identify((clip, RATE), every=True)
+        assert [round(h.query_start) for h in hits] == [12]
+        assert not lib.identify((tune(30, 60.0), RATE), every=True)
+
+
+def test_a_clip_at_4_khz_is_found_or_not_but_never_wrong(library):
+    import soxr
+
+    for seed in (0, 3, 5):
+        clip = soxr.resample(tune(seed)[5 * RATE : 13 * RATE], RATE, 4000).astype(np.float32)
+        hits = library.identify((clip, 4000))
+        assert [Path(h.track.path).name for h in hits] in ([], [f"tune_{seed}.wav"])
+
+
+def test_an_emptied_library_has_no_match(tmp_path):
+    write_wav(tmp_path / "tune.wav", tune(1)[: 6 * RATE], RATE)
+    with earmark.open(tmp_path / "library", settings=Settings()) as lib:
+        lib.add([str(tmp_path / "tune.wav")], encoders=["fingerprint"], executor="serial")
+        lib.remove([str(tmp_path / "tune.wav")])
+        assert not lib.identify((tune(1)[: 5 * RATE], RATE))
+
+
+def test_another_models_rows_are_refused(tmp_path):
+    from dataclasses import replace
+
+    from earmark.encoders.fingerprint import Fingerprint
+    from earmark.errors import EncoderMismatch
+
+    with earmark.open(tmp_path / "library", settings=Settings()) as lib:
+        with lib.store.writer() as writer:
+            writer.put_encoder(replace(Fingerprint().spec, revision="another"), {})
+            writer.commit()
+        with pytest.raises(EncoderMismatch, match="revision"):
+            lib.identify((tune(1)[: 5 * RATE], RATE))
+
+
+@pytest.mark.data
+def test_speech_is_no_match(library, data_dir):
+    from earmark import audio
+
+    paths = sorted((data_dir / "speech").glob("*.ogg"))[:40]
+    talk = np.concatenate([audio.read(str(p), sample_rate=RATE).samples for p in paths])
+    assert not library.identify((talk, RATE))
+    assert not library.identify((talk[: 6 * RATE], RATE))
+
+
 def test_filters_narrow_what_can_match(library):
     clip = tune(6)[3 * RATE : 9 * RATE]
     assert len(library.identify((clip, RATE), where="path like '%tune_6%'")) == 1

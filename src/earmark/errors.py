@@ -110,6 +110,14 @@ class NotFitted(EncoderError):
     """The encoder must first be fitted on the library."""
 
 
+class TrainingError(EarmarkError):
+    """Training cannot go on: no such checkpoint, or a loss that is no number."""
+
+
+class CheckpointMismatch(TrainingError):
+    """A checkpoint was made with another configuration; the message names each difference."""
+
+
 # --- stores ------------------------------------------------------------------------------------
 
 

@@ -89,10 +89,13 @@ def load_directions() -> Directions:
         return Directions(SpectralFront(**numbers), data["matrix"], data["threshold"])
 
 
-@lru_cache(maxsize=4)
-def band_filters(front: SpectralFront) -> Float32Array:
-    """Triangular filters of sum 1 over the bins of the power spectrum, (n_fft // 2 + 1, bands)."""
-    edges = np.geomspace(front.fmin, front.fmax, front.bands + 2)
+@lru_cache(maxsize=32)
+def band_filters(front: SpectralFront, speed: float = 1.0) -> Float32Array:
+    """Triangular filters of sum 1 over the bins of the power spectrum, (n_fft // 2 + 1, bands).
+
+    With a `speed`, the bands lie where those of a sound are that is played that much too fast.
+    """
+    edges = np.geomspace(front.fmin, front.fmax, front.bands + 2) * speed
     bins = np.arange(front.n_fft // 2 + 1)[:, None] * front.sample_rate / front.n_fft
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
@@ -115,20 +118,32 @@ def frame_levels(framed: Float32Array, front: SpectralFront) -> Float32Array:
     float32 array, shape (n, bands)
         log10 of energies, which are floored far below hearing.
     """
+    return levels_of(_power(framed, front), front)
+
+
+def levels_of(power: Float32Array, front: SpectralFront, *, speed: float = 1.0) -> Float32Array:
+    """Logarithmic energies of power spectra, (n, n_fft // 2 + 1): float32 array, (n, bands)."""
+    levels: Float32Array = np.log10(np.maximum(power @ band_filters(front, speed), 1e-9))
+    return levels
+
+
+def power_spectra(samples: Float32Array, front: SpectralFront) -> Float32Array:
+    """Power spectra of the frames that lie wholly within samples of shape (n,)."""
+    if len(samples) < front.n_fft:
+        return np.zeros((0, front.n_fft // 2 + 1), np.float32)
+    framed = np.lib.stride_tricks.sliding_window_view(samples, front.n_fft)[:: front.hop]
+    return np.concatenate([_power(framed[i : i + 64], front) for i in range(0, len(framed), 64)])
+
+
+def _power(framed: Float32Array, front: SpectralFront) -> Float32Array:
     spectrum = np.fft.rfft(framed * hann(front.n_fft), axis=1)
     power = np.square(spectrum.real) + np.square(spectrum.imag)
-    energies = power.astype(np.float32, copy=False) @ band_filters(front)
-    levels: Float32Array = np.log10(np.maximum(energies, np.float32(1e-9)))
-    return levels
+    return power.astype(np.float32, copy=False)
 
 
 def band_levels(samples: Float32Array, front: SpectralFront) -> Float32Array:
     """`frame_levels` of the frames that lie wholly within samples of shape (n,)."""
-    if len(samples) < front.n_fft:
-        return np.zeros((0, front.bands), np.float32)
-    framed = np.lib.stride_tricks.sliding_window_view(samples, front.n_fft)[:: front.hop]
-    parts = [frame_levels(framed[i : i + 64], front) for i in range(0, len(framed), 64)]
-    return np.concatenate(parts)
+    return levels_of(power_spectra(samples, front), front)
 
 
 def project(levels: Float32Array, directions: Directions) -> Float32Array:

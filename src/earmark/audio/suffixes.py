@@ -1,4 +1,4 @@
-"""Suffixes of the files that a walk through folders takes for audio."""
+"""Suffixes of the files that a walk through folders takes for audio, and for scores."""
 
 AUDIO_SUFFIXES = frozenset(
     f".{suffix}"
@@ -11,3 +11,12 @@ AUDIO_SUFFIXES = frozenset(
     for suffix in line.split()
 )
 """In lower case, with the dot; those of video are among them, for their sound."""
+
+SCORE_SUFFIXES = frozenset({".mid", ".midi", ".kar", ".rmi", ".musicxml", ".mxl", ".abc"})
+"""Files of notes, taken when an encoder is asked for that reads them."""
+
+NOTE_LIST_SUFFIXES = frozenset({".csv", ".json"})
+"""Tables, of notes among other things."""
+
+VAGUE_SUFFIXES = NOTE_LIST_SUFFIXES | {".xml"}
+"""In folders such files are taken for scores only if they look like it inside."""

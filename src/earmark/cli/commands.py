@@ -34,10 +34,14 @@ COMMANDS: Mapping[str, Entry] = {
     "identify": Entry(
         "identify", "identify", "Tell which recording this is, and where in it.", _ASK
     ),
+    "duplicates": Entry(
+        "duplicates", "duplicates", "Find tracks that are the same recording.", _ASK
+    ),
     "tag": Entry("tag", "tag", "Tell what sounds are in files.", _ASK),
     "recommend": Entry("suggest", "recommend", "Suggest tracks from likes and dislikes.", _ASK),
     "playlist": Entry("suggest", "playlist", "Make a path of tracks, or a radio.", _ASK),
     "map": Entry("maps", "map_", "Lay the library out on a map.", _ASK),
+    "hum": Entry("hum", "hum", "Find a tune by humming it.", _ASK),
     "random": Entry("search", "random", "Draw tracks at random.", _ASK),
     "list": Entry("browse", "list_", "List tracks.", _ASK),
     "export": Entry("browse", "export", "Write tracks as m3u, csv, json or parquet.", _ASK),
@@ -47,12 +51,12 @@ COMMANDS: Mapping[str, Entry] = {
     "rebuild": Entry("care", "rebuild", "Derive indexes, codebooks or rows anew; mend.", _CARE),
     "compact": Entry("care", "compact", "Free the space of what was removed.", _CARE),
     "evaluate": Entry("evaluate", "evaluate", "Measure how well searches do.", _CARE),
-    "hum": _later("hum", "Find a tune by humming it."),
-    "duplicates": _later("duplicates", "Find tracks that are the same recording."),
+    "fingerprint": Entry(
+        "fingerprint", "fingerprint", "Train a fingerprinter, and examine what it makes.", _CARE
+    ),
     "serve": Entry("serve", "serve", "Serve the library to browsers, programs, players.", _ASK),
     "mcp": _later("mcp", "Serve the library to assistants."),
     "models": _later("models", "List and pull model files."),
-    "fingerprint": _later("fingerprint", "Train and examine the fingerprinter."),
 }
 
 

@@ -13,9 +13,7 @@ COMMANDS = {
     "identify": Entry(
         "identify", "evaluate_identify", "Measure identification of clips.", "Commands"
     ),
-    "hum": Entry(
-        "later", "evaluate_hum", "Measure search by humming [in a later version].", "Commands"
-    ),
+    "hum": Entry("hum", "evaluate_hum", "Measure search by humming.", "Commands"),
 }
 
 evaluate = LazyGroup(

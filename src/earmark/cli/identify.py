@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from earmark.cli import common
-from earmark.errors import AudioError, NotAvailable
-from earmark.moments import format_time
+from earmark.cli import common, streaming
+from earmark.cli.streaming import Asked
+from earmark.errors import AudioError, UsageError
 
 if TYPE_CHECKING:
+    from earmark.library import Library
     from earmark.library.hits import Hits
 
 
@@ -24,50 +25,91 @@ if TYPE_CHECKING:
     type=click.FloatRange(0.0, 1.0),
     help="Least probability that a hit is right [default: 0.7].",
 )
-@click.option("--stream", is_flag=True, help="Follow a live sound [a later version].")
+@click.option(
+    "--exact-range", is_flag=True, help="Compare the sound itself: ranges to a hundredth second."
+)
+@click.option("--cue", metavar="FILE", help="Write a cue sheet too ('-': instead of the table).")
+@click.option(
+    "--stream", is_flag=True, help="Follow live sound: FILE is '-' (standard input) or 'mic'."
+)
+@click.option("--pcm", metavar="RATE[:CHANNELS]", help="What is streamed is bare 16-bit PCM.")
 @common.where_option
 @common.json_option
 @common.library_option
-def identify(
-    library: str | None,
-    as_json: bool,
-    files: tuple[str, ...],
-    k: int,
-    every: bool,
-    confidence: float | None,
-    stream: bool,
-    where: str | None,
-) -> int:
+def identify(library: str | None, **options: Any) -> int:
     """Tell which recording each FILE was taken from, and where in it.
 
     The library needs fingerprints: earmark index PATH --encoders fingerprint.  The score is the
     probability that a hit is right.  Exit code 1: nothing was found for a FILE, or it failed.
     """
-    if stream:
-        raise NotAvailable(
-            "'--stream' comes in a later version of earmark",
-            hint="--all goes through a file of any length now",
+    asked = Asked(**options)
+    _check(asked)
+    with common.open_library(library) as lib:
+        if asked.stream or asked.files == ("-",):
+            return streaming.run(lib, asked)
+        return _identify_files(lib, asked)
+
+
+def _check(asked: Asked) -> None:
+    """Refuse options that do not go together."""
+    live = asked.stream or asked.files == ("-",)
+    if live and (len(asked.files) != 1 or asked.every or asked.exact_range or asked.cue):
+        raise UsageError(
+            "live sound must be one FILE, without --all, --exact-range and --cue",
+            hint="earmark identify --stream - follows standard input",
         )
+    if asked.pcm and not live:
+        raise UsageError("--pcm goes with --stream only")
+    if asked.cue and (len(asked.files) != 1 or (asked.cue == "-" and asked.as_json)):
+        raise UsageError(
+            "a cue sheet must be of one FILE, and not in place of JSON",
+            hint="--cue FILE writes it beside the answer",
+        )
+
+
+def _identify_files(lib: Library, asked: Asked) -> int:
     answers: list[object] = []
     missed = False
-    with common.open_library(library) as lib:
-        for file in files:
-            try:
-                hits = lib.identify(file, k=k, every=every, confidence=confidence, where=where)
-            except AudioError as error:
-                if len(files) == 1:
-                    raise
-                common.say(f"failed {error.source}: {error.reason}")
-                answers.append({"query": {"audio": file}, "hits": [], "error": error.reason})
-                missed = True
-                continue
-            missed |= not hits
-            answers.append(hits.to_json())
-            if not as_json:
-                _show(file, hits, several=len(files) > 1)
-    if as_json:
-        common.print_json(answers if len(files) > 1 else answers[0])
+    for file in asked.files:
+        try:
+            hits = lib.identify(
+                file,
+                k=asked.k,
+                every=asked.every or asked.cue is not None,
+                confidence=asked.confidence,
+                exact_range=asked.exact_range,
+                where=asked.where,
+            )
+        except AudioError as error:
+            if len(asked.files) == 1:
+                raise
+            common.say(f"failed {error.source}: {error.reason}")
+            answers.append({"query": {"audio": file}, "hits": [], "error": error.reason})
+            missed = True
+            continue
+        missed |= not hits
+        answers.append(hits.to_json())
+        if asked.cue:
+            _write_cue(file, hits, asked.cue)
+        if not asked.as_json and asked.cue != "-":
+            _show(file, hits, several=len(asked.files) > 1)
+    if asked.as_json:
+        common.print_json(answers if len(asked.files) > 1 else answers[0])
     return common.NOTHING_FOUND if missed else 0
+
+
+def _write_cue(file: str, hits: Hits, target: str) -> None:
+    from earmark.cli.cuesheet import cue_sheet
+    from earmark.moments import parse_moment
+
+    sheet = cue_sheet(parse_moment(file).source, hits)
+    if target == "-":
+        print(sheet)
+        return
+    try:
+        Path(target).write_text(sheet + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"the cue sheet cannot be written to {target}: {error}") from error
 
 
 def _show(file: str, hits: Hits, *, several: bool) -> None:
@@ -78,16 +120,11 @@ def _show(file: str, hits: Hits, *, several: bool) -> None:
     if not hits:
         common.say(f"no match: {file}")
         return
-    rows = [
-        [
-            f"{hit.score:.2f}",
-            f"{format_time(hit.query_start or 0)}-{format_time(math.ceil(hit.query_end or 0))}",
-            tables.moment(hit),
-            tables.describe(hit.track),
-        ]
-        for hit in hits
-    ]
-    print(tables.table(["sure", "heard", "moment", "track"], rows, right={0}))
+    print(
+        tables.table(
+            ["sure", "heard", "moment", "track"], [streaming.row(hit) for hit in hits], right={0}
+        )
+    )
 
 
 @click.command("identify")

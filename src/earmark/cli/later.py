@@ -13,11 +13,7 @@ import click
 from earmark.cli.common import json_option, library_option
 from earmark.errors import NotAvailable
 
-_FILE = click.argument("file", metavar="FILE")
-_ANYTHING = click.argument("args", nargs=-1, type=click.UNPROCESSED)
 _K = click.option("-k", type=click.IntRange(min=1), default=10, help="How many at most.")
-_MANIFEST = click.option("--manifest", required=True, metavar="FILE", help="What is right, as CSV.")
-_ENCODER = click.option("--encoder", metavar="NAME", help="The encoder to measure.")
 
 
 def planned(
@@ -51,7 +47,6 @@ def planned(
     return click.command(
         name,
         help=f"{what}\n\nNot in this version: this feature comes in a later version.",
-        context_settings={"ignore_unknown_options": _ANYTHING in params},
     )(function)
 
 
@@ -65,10 +60,6 @@ def planned_group(name: str, what: str, commands: Sequence[click.Command]) -> cl
     return group
 
 
-_SIMILAR = "earmark search --audio FILE finds what sounds like it"
-
-hum = planned("hum", "Find a tune by humming it.", _FILE, _K)
-duplicates = planned("duplicates", "Find tracks that are the same recording.", hint=_SIMILAR)
 mcp = planned("mcp", "Serve the library to assistants.", answers=False)
 models = planned_group(
     "models",
@@ -77,21 +68,4 @@ models = planned_group(
         planned("list", "List model files."),
         planned("pull", "Fetch a model's files.", click.argument("name", metavar="NAME")),
     ],
-)
-fingerprint = planned_group(
-    "fingerprint",
-    "Train and examine the fingerprinter.",
-    [
-        planned("train", "Train the fingerprinter.", _ANYTHING),
-        planned("generate", "Make fingerprints of files.", _ANYTHING),
-        planned("evaluate", "Measure the fingerprinter.", _ANYTHING),
-    ],
-)
-evaluate_hum = planned(
-    "hum",
-    "Measure search by humming.",
-    _MANIFEST,
-    _ENCODER,
-    _K,
-    hint="evaluate retrieval works now",
 )

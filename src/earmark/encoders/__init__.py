@@ -25,6 +25,7 @@ FITTED_TRACKS = "fit.tracks"
 _BUILTIN: Mapping[str, str] = {
     "efficientat": "earmark.encoders.efficientat",
     "fingerprint": "earmark.encoders.fingerprint",
+    "melody": "earmark.encoders.melody",
     "spectral": "earmark.encoders.spectral",
     "timbre": "earmark.encoders.timbre",
 }
@@ -34,6 +35,21 @@ _NEEDS_FILES = frozenset({"efficientat"})
 
 _COMPANIONS: Mapping[str, tuple[str, ...]] = {"fingerprint": ("spectral",)}
 """Encoders that are always used with another: together they settle what neither does alone."""
+
+
+_SCORE_READERS = frozenset({"melody"})
+"""Encoders that are also a `ScoreEncoder`."""
+
+
+def for_source(chosen: Iterable[str], *, score: bool) -> tuple[str, ...]:
+    """Return those of some encoders that can read a source: of a score, only those that read notes.
+
+    Examples
+    --------
+    >>> for_source(("timbre", "melody"), score=True)
+    ('melody',)
+    """
+    return tuple(name for name in chosen if not score or name in _SCORE_READERS)
 
 
 def names() -> list[str]:

@@ -12,7 +12,7 @@ from contextlib import suppress
 import numpy as np
 
 from earmark import audio, framing, labelling, sources, tags
-from earmark.errors import AudioError
+from earmark.errors import AudioError, DecodeError
 from earmark.executors.tasks import (
     ClaimLength,
     EncodedTrack,
@@ -20,8 +20,17 @@ from earmark.executors.tasks import (
     SampleTask,
     TrainingRows,
 )
+from earmark.melody.scores import MOST_BYTES, is_score
 from earmark.sources import is_url
-from earmark.types import Encoded, Encoder, FittedEncoder, Scalar, Tagger, TrackRecord
+from earmark.types import (
+    Encoded,
+    Encoder,
+    FittedEncoder,
+    Scalar,
+    ScoreEncoder,
+    Tagger,
+    TrackRecord,
+)
 
 _CHANGED = "changed while it was being read; the next run reads it again"
 
@@ -49,6 +58,8 @@ def encode_file(
         If the file cannot be read or is not sound audio.
     """
     path = task.source.path
+    if is_score(path):
+        return _encode_score(task, encoders, claim)
     sessions = {name: framing.open_session(encoders[name]) for name in task.encoders}
     rates = {name: encoders[name].spec.sample_rate for name in task.encoders}
     with (
@@ -89,6 +100,38 @@ def _labelled(encoder: Encoder, encoded: Encoded) -> Encoded:
     if not isinstance(encoder, Tagger):
         return encoded
     return labelling.with_labels(encoded, encoder.labels)
+
+
+def _encode_score(
+    task: EncodeTask, encoders: Mapping[str, Encoder], claim: ClaimLength
+) -> EncodedTrack:
+    """Encode a file of notes with those of its encoders that read it."""
+    path = task.source.path
+    readers = {name: encoders[name] for name in task.encoders}
+    if not readers:
+        raise DecodeError(path, "a score has notes and no sound; index it with --encoders melody")
+    data = sources.read_bytes(path, MOST_BYTES + 1)
+    claim(0.0)
+    content_hash = task.content_hash or sources.content_hash(path)
+    scores = {
+        name: reader.encode_score(data, path)
+        for name, reader in readers.items()
+        if isinstance(reader, ScoreEncoder)
+    }
+    if not scores:
+        raise DecodeError(path, f"a score has no sound for {', '.join(readers)}")
+    first = next(iter(scores.values()))
+    record = TrackRecord(
+        path=path,
+        content_hash=content_hash,
+        size=task.source.size,
+        mtime_ns=task.source.mtime_ns,
+        info=first.info,
+        title=first.title,
+        tags={fact: v for score in scores.values() for fact, v in score.encoded.facts.items()},
+    )
+    encoded = {name: score.encoded for name, score in scores.items()}
+    return EncodedTrack(record, encoded, (*first.warnings, *_changes(task)))
 
 
 def _changes(task: EncodeTask) -> tuple[str, ...]:

@@ -25,6 +25,16 @@ WINDOW, HOP = 2.0, 0.5
 REACH = 0.3
 """Seconds by which the line to begin with may be wrong."""
 
+TOLERANCES = (0.004, 0.001, 0.0005)
+"""Seconds by which lags may be off the line, in each round; the speed is better in the next."""
+
+TURNS = tuple(sorted(np.arange(-5, 6) * 0.002, key=abs))
+"""What the speed to begin with may be off."""
+
+FEW_WINDOWS = 10
+
+STEEPEST, PROPOSERS = 0.015, 60
+
 FRAME = 0.01
 """Seconds of a frame of the range: its resolution."""
 
@@ -72,15 +82,32 @@ def exact_range(query: Clip, track: Clip, *, offset: float, speed: float) -> Exa
     """
     track.check_rate(query.sample_rate)
     rate = query.sample_rate
-    for _ in range(2):
+    offset, speed = _tuned(query, track, offset, speed)
+    for tolerance in TOLERANCES:
         stretched = at_speed(query.samples, speed)
-        times, lags, weights = _lags(stretched, track, offset, rate)
+        times, lags, weights = _lags(stretched, track, offset, rate, HOP)
         if len(times) == 0:
             return None
-        slope, shift = _line(times, lags, weights)
+        slope, shift = _line(times, lags, weights, tolerance)
         offset, speed = offset + shift, speed * (1.0 + slope)
     stretched = at_speed(query.samples, speed)
     return _range(stretched, track, offset, speed, rate)
+
+
+def _tuned(query: Clip, track: Clip, offset: float, speed: float) -> tuple[float, float]:
+    """The line turned about the query's middle to where a few windows correlate best.
+
+    A peak is as sharp as it can be only if the speed is right to about a thousandth.
+    """
+    rate, best = query.sample_rate, (0.0, offset, speed)
+    for turn in TURNS:
+        turned = (offset - turn * query.duration / 2, speed + turn)
+        stretched = at_speed(query.samples, turned[1])
+        hop = max(HOP, len(stretched) / rate / FEW_WINDOWS)
+        weight = float(_lags(stretched, track, turned[0], rate, hop)[2].sum())
+        if weight > best[0]:
+            best = (weight, *turned)
+    return best[1:]
 
 
 def _cut(track: Clip, begin: float, count: int) -> Float32Array:
@@ -94,13 +121,13 @@ def _cut(track: Clip, begin: float, count: int) -> Float32Array:
 
 
 def _lags(
-    stretched: Float32Array, track: Clip, offset: float, rate: int
+    stretched: Float32Array, track: Clip, offset: float, rate: int, hop: float
 ) -> tuple[Float64Array, Float64Array, Float64Array]:
     """Time (in the track's seconds from the query's start), lag and weight of each window."""
     size = min(round(WINDOW * rate), len(stretched))
     reach = round(REACH * rate)
     found = []
-    for start in range(0, max(1, len(stretched) - size + 1), round(HOP * rate)):
+    for start in range(0, max(1, len(stretched) - size + 1), round(hop * rate)):
         window = stretched[start : start + size]
         other = _cut(track, offset + start / rate - REACH, size + 2 * reach)
         lag, weight = _lag(window, other, reach)
@@ -124,21 +151,30 @@ def _lag(window: Float32Array, other: Float32Array, reach: int) -> tuple[float, 
     return float(peak - reach), max(0.0, stands - 6.0)
 
 
-def _line(times: Float64Array, lags: Float64Array, weights: Float64Array) -> tuple[float, float]:
-    """Slope and intercept of a weighted line through lags, outliers left out."""
-    order = np.argsort(lags)
-    half = np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)
-    centre = float(lags[order[half]])
-    keep = np.abs(lags - centre) < 0.1
-    if np.ptp(times[keep]) < 2.0:
-        return 0.0, centre
-    for limit in (0.02, 0.005):
-        slope, shift = np.polyfit(times[keep], lags[keep], 1, w=np.sqrt(weights[keep]))
-        near = np.abs(lags - shift - slope * times) < limit
-        if near.sum() < 3:
-            break
-        keep = near
-    return float(slope), float(shift)
+def _line(
+    times: Float64Array, lags: Float64Array, weights: Float64Array, tolerance: float
+) -> tuple[float, float]:
+    """Slope and intercept of the line that most lags agree with to within the tolerance.
+
+    Every lag proposes a line without slope, and every two that are far enough apart the line
+    through both (random sample consensus, with all samples).
+    """
+    best, slope, shift = -1.0, 0.0, 0.0
+    for i in np.argsort(-weights)[:PROPOSERS]:
+        apart = times - times[i]
+        slopes = (lags - lags[i])[np.abs(apart) >= 2.0] / apart[np.abs(apart) >= 2.0]
+        slopes = np.append(0.0, slopes[np.abs(slopes) <= STEEPEST])
+        shifts = lags[i] - slopes * times[i]
+        off = np.abs(lags[None] - shifts[:, None] - slopes[:, None] * times[None])
+        votes = (weights * (off <= tolerance)).sum(axis=1)
+        top = int(np.argmax(votes))
+        if votes[top] > best:
+            best, slope, shift = float(votes[top]), float(slopes[top]), float(shifts[top])
+    near = np.abs(lags - shift - slope * times) <= tolerance
+    if near.sum() >= 3 and np.ptp(times[near]) >= 2.0:
+        fitted = np.polyfit(times[near], lags[near], 1, w=np.sqrt(weights[near]))
+        slope, shift = float(fitted[0]), float(fitted[1])
+    return slope, shift
 
 
 def _range(

@@ -1,43 +1,29 @@
 """Which recording a query is, and where in it: candidates, evidence, confidence.
 
-Rows of the fingerprint (and of the spectral code, where a library has it) that are near the
-query's vote for lines (`sequence.vote`); every line that gets enough votes is looked at exactly,
-with both kinds of rows, and its evidence becomes the probability that it is right.  Where the
-line says that the query was played at another speed, the query is brought back to the track's
-speed before codes are compared, for codes do not follow changes of speed.
+Rows of the fingerprint that are near the query's vote for lines (`sequence.vote`); the lines with
+the most votes are looked at exactly, with both kinds of rows, and their evidence becomes the
+probability that they are right.  At first every fourth row of the query is asked; only if that
+gives no certain answer are all of them, and the rows of the spectral code too.  Where a line says
+that the query was played at another speed, codes are compared at the track's speed, for codes do
+not follow changes of speed.
 
-Conventions: those of `earmark.identify.sequence`.  Evidence is a sum over matched rows.
+Conventions: those of `earmark.identify.sequence`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from earmark import spectral_code
-from earmark.identify import sequence
+from earmark.identify import confidence, sequence
+from earmark.identify.confidence import LONG, Calibration, Evidence
 from earmark.identify.query_codes import QueryCodes, split_codes
 from earmark.identify.rows import Rows
 from earmark.identify.sequence import Fine, Line
-from earmark.types import (
-    Encoded,
-    Float32Array,
-    Float64Array,
-)
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What speaks for a line: sums over matched rows (see `sequence.Alignment`).
-
-    `codes` are in units of half a second, as vectors are.
-    """
-
-    vectors: float = 0.0
-    codes: float = 0.0
-    distinct_vectors: float = 0.0
-    distinct_codes: float = 0.0
+from earmark.types import Encoded, Float32Array, Float64Array
 
 
 @dataclass(frozen=True)
@@ -57,59 +43,20 @@ class Match:
     speed: float
     evidence: Evidence
 
-
-@dataclass(frozen=True)
-class Calibration:
-    """Logistic regression of being right on evidence.
-
-    Fitted on 2,700 queries of 2, 5 and 10 s, clean, in noise, in a room with noise, at another
-    speed and through a codec, 1,620 of them of pieces that were in no track, in a library of 14
-    hours (``benchmarks/identify.py --evidence``, 2026-11-21).  Evidence is a sum over rows, and
-    chance has more rows to add up in a longer query: `seconds` weighs the logarithm of its
-    length.  The evidence of chance grows with the library too, as the logarithm of its rows
-    against those it was fitted on; that weight is an extrapolation, not a fit.
-    """
-
-    vectors: float = 2.673
-    codes: float = 0.0
-    distinct_vectors: float = 0.567
-    distinct_codes: float = 0.363
-    seconds: float = -6.983
-    bias: float = 0.673
-    rows: float = -0.35
-    fitted_rows: int = 115_118
-
-    def confidence(self, evidence: Evidence, *, rows: int, seconds: float) -> float:
-        """Probability that a match of this evidence is right.
-
-        Parameters
-        ----------
-        evidence : Evidence
-        rows : int
-            That were searched.
-        seconds : float
-            Length of the query.
-        """
-        logit = self.logit(evidence, rows=rows, seconds=seconds)
-        return float(1.0 / (1.0 + np.exp(-np.clip(logit, -50.0, 50.0))))
-
-    def logit(self, evidence: Evidence, *, rows: int, seconds: float) -> float:
-        """The same as the logarithm of odds."""
-        size = max(0.0, float(np.log10(max(rows, 1) / self.fitted_rows)))
-        return (
-            self.bias
-            + self.vectors * evidence.vectors
-            + self.codes * evidence.codes
-            + self.distinct_vectors * evidence.distinct_vectors
-            + self.distinct_codes * evidence.distinct_codes
-            + self.seconds * float(np.log(max(seconds, 1.0)))
-            + self.rows * size
-        )
+    @property
+    def offset(self) -> float:
+        """The track's time at the query's beginning, in seconds."""
+        return self.start - self.speed * self.query_start
 
 
 TRUSTED, UNCONFIRMED = 1.0, 0.4
 """Evidence of vectors from which a line is worth trying other speeds, if the codes' evidence is
 less than this share of it."""
+
+NEARLY = 0.012
+"""Speeds this near to 1 are looked at as 1 too."""
+
+NOTHING = Evidence()
 
 SPEED_TURNS = (-0.03, -0.02, -0.01, 0.01, 0.02, 0.03)
 CODE_GRID = Fine(
@@ -126,16 +73,28 @@ CODE_GRID = Fine(
 class Search:
     """How thoroughly to look.
 
-    `near` rows are asked for each row of the query, `lines` looked at exactly, `matches`
-    returned at most, the speed of the `polished` best made exact; codes are asked every
-    `code_step` phases (1/32 s).
+    `near` rows are asked for `every` so manyth row of the query, in so many `probes` of an index.
+    Of `lines` that get votes the best `coded` are looked at with codes, the best `turned` at
+    other speeds if need be, and the speed of the `polished` best is made exact; `matches` are
+    returned at most.  Codes are asked every `code_step` phases (1/32 s), more sparsely where
+    codes times rows exceed `code_work`.
     """
 
     near: int = 20
+    every: int = 1
+    probes: int = 24
     lines: int = 40
-    matches: int = 10
+    coded: int = 16
+    turned: int = 5
     polished: int = 2
+    matches: int = 10
     code_step: int = 4
+    code_work: float = 1e8
+
+
+AT_FIRST = Search(every=4, probes=8, lines=12, coded=5, turned=2, polished=1)
+CERTAIN = 0.998
+"""A first look is enough if its best match is right with this probability."""
 
 
 def identify(
@@ -145,7 +104,7 @@ def identify(
     code_rows: Rows | None,
     *,
     calibration: Calibration | None = None,
-    search: Search | None = None,
+    certain: float = CERTAIN,
 ) -> list[Match]:
     """Find the tracks that a query was taken from.
 
@@ -158,103 +117,30 @@ def identify(
     vectors, code_rows : Rows, optional
         What to search; at least one.
     calibration : Calibration, optional
-    search : Search, optional
+    certain : float
+        Probability of the first look's best match from which on it is the answer; above 1 all
+        is always looked at.
 
     Returns
     -------
     list of Match
         Best first, one of each track; empty if nothing speaks for any track.
     """
-    calibration, search = calibration or Calibration(), search or Search()
-    times = encoded.segments.mean(axis=1)
-    half = float(np.ptp(encoded.segments[0])) / 2 if len(times) else 0.5
-    query = _Query(encoded.rows, times, half, codes)
-    lines: list[Line] = []
-    if vectors is not None and len(times):
-        similarity, tracks, at = vectors.near(encoded.rows, search.near)
-        lines += sequence.vote(similarity, tracks, at, times, keep=search.lines)
-    if code_rows is not None and codes is not None:
-        lines += [
-            line
-            for line in _code_lines(codes, code_rows, search)
-            if not sequence.known(line, lines, times)
-        ]
-    total = max(rows.total for rows in (vectors, code_rows) if rows is not None)
-    best: dict[int, _Found] = {}
-    for line in lines:
-        found = _look(line, query, vectors, code_rows)
-        known = best.get(line.track)
-        if found.evidence.vectors + found.evidence.codes > 0 and (
-            known is None or _weight(found) > _weight(known)
-        ):
-            best[line.track] = found
-    order = sorted(best.values(), key=lambda f: (-_weight(f), f.track))
-    order = order[: search.matches]
-    if code_rows is not None and codes is not None:
-        order[: search.polished] = [
-            _polish(found, query, codes, code_rows) for found in order[: search.polished]
-        ]
-    order.sort(key=lambda f: (-_weight(f), f.track))
-    seconds = float(encoded.segments[-1, 1] - encoded.segments[0, 0]) if len(times) else 0.0
-    if codes is not None:
-        seconds = max(seconds, codes.duration)
-    evidence = [
-        found.evidence if vectors is not None else _codes_alone(found.evidence) for found in order
-    ]
-    sure = [calibration.confidence(one, rows=total, seconds=seconds) for one in evidence]
-    # What ranks lower is not more likely to be right than what ranks higher.
-    sure = np.minimum.accumulate(np.array(sure)).tolist()
-    return [_match(found, one) for found, one in zip(order, sure, strict=True)]
-
-
-def _codes_alone(evidence: Evidence) -> Evidence:
-    """Evidence of a library without vectors: codes, whose scale is about the same, stand in.
-
-    The calibration was fitted on both kinds together; with codes alone it is an extrapolation.
-    """
-    return replace(evidence, vectors=evidence.codes, distinct_vectors=evidence.distinct_codes)
-
-
-def _weight(found: _Found) -> float:
-    """What orders the lines: what only this place explains counts most, of both kinds alike."""
-    evidence = found.evidence
-    return (
-        evidence.distinct_vectors
-        + evidence.distinct_codes
-        + 0.25 * (evidence.vectors + evidence.codes)
-    )
-
-
-def _match(found: _Found, sure: float) -> Match:
-    start, end = found.span
-    return Match(
-        track=found.track,
-        confidence=sure,
-        start=start,
-        end=end,
-        query_start=(start - found.offset) / found.speed,
-        query_end=(end - found.offset) / found.speed,
-        speed=found.speed,
-        evidence=found.evidence,
-    )
-
-
-def _code_lines(codes: QueryCodes, rows: Rows, search: Search) -> list[Line]:
-    middles, asked = codes.rows(1.0, 4, search.code_step)
-    if not len(asked):
-        return []
-    similarity, tracks, times = rows.near(asked, search.near)
-    return sequence.vote(similarity, tracks, times, middles, speeds=(1.0,), keep=search.lines)
-
-
-def _look(line: Line, query: _Query, vectors: Rows | None, code_rows: Rows | None) -> _Found:
-    """Collect the evidence for a line: first of vectors, then of codes on the line they say."""
-    found = _Found(line.track, line.offset, line.speed)
-    if vectors is not None and len(query.times):
-        found = _look_at_vectors(found, query, vectors)
-    if code_rows is not None and query.codes is not None:
-        found = _look_at_codes(found, query, query.codes, code_rows)
-    return found
+    if calibration is None:
+        if vectors is None:
+            calibration = confidence.CODES_ALONE
+        else:
+            both = code_rows is not None and codes is not None
+            calibration = confidence.BOTH if both else confidence.VECTORS_ALONE
+    query = _Query.of(encoded, codes)
+    quick = _Hunt(query, vectors, code_rows, calibration, AT_FIRST)
+    if vectors is not None and len(query.times) >= 2 * AT_FIRST.every:
+        found = quick.best(quick.vector_lines(), [])
+        if found and quick.sure(found[0]) >= certain:
+            return quick.matches(found)
+    whole = replace(quick, search=Search())
+    lines = whole.vector_lines()
+    return whole.matches(whole.best(lines, whole.code_lines(lines)))
 
 
 @dataclass(frozen=True)
@@ -265,6 +151,20 @@ class _Query:
     times: Float64Array
     half: float
     codes: QueryCodes | None
+    seconds: float
+
+    @classmethod
+    def of(cls, encoded: Encoded, codes: QueryCodes | None) -> _Query:
+        segments = encoded.segments
+        half = float(np.ptp(segments[0])) / 2 if len(segments) else 0.5
+        seconds = float(np.ptp(segments)) if len(segments) else 0.0
+        if codes is not None:
+            seconds = max(seconds, codes.duration)
+        return cls(encoded.rows, segments.mean(axis=1), half, codes, seconds)
+
+    def asked(self, span: tuple[float, float]) -> float:
+        """Seconds that a match is judged by: all of a short query, of a long one what matched."""
+        return min(self.seconds, max(LONG, span[1] - span[0]))
 
 
 @dataclass(frozen=True)
@@ -274,75 +174,185 @@ class _Found:
     track: int
     offset: float
     speed: float
-    evidence: Evidence = Evidence()
+    evidence: Evidence = NOTHING
     span: tuple[float, float] = (0.0, 0.0)
 
+    @property
+    def rank(self) -> tuple[float, int]:
+        """Best first when sorted."""
+        return -self.evidence.weight, self.track
 
-def _look_at_vectors(found: _Found, query: _Query, vectors: Rows) -> _Found:
-    low, high = _reach(found.offset, found.speed, query.times)
-    times, rows = vectors.stretch(found.track, low, high)
-    similarity = query.rows @ np.asarray(rows, np.float32).T
-    best = sequence.align(similarity, query.times, times, offset=found.offset, speed=found.speed)
-    if best.first < 0:
+
+@dataclass(frozen=True)
+class _Hunt:
+    """One query on its way through a library."""
+
+    query: _Query
+    vectors: Rows | None
+    code_rows: Rows | None
+    calibration: Calibration
+    search: Search
+
+    def sure(self, found: _Found) -> float:
+        """Probability that a line is right."""
+        kinds = (self.vectors, self.code_rows)
+        total = max(rows.total for rows in kinds if rows is not None)
+        seconds = self.query.asked(found.span)
+        return self.calibration.confidence(found.evidence, rows=total, seconds=seconds)
+
+    def matches(self, found: Sequence[_Found]) -> list[Match]:
+        """What is known of lines, best first, as matches."""
+        matches: list[Match] = []
+        for one in found:
+            start, end = one.span
+            matches.append(
+                Match(
+                    track=one.track,
+                    # What ranks lower is not more likely to be right than what ranks higher.
+                    confidence=min([self.sure(one), *(m.confidence for m in matches[-1:])]),
+                    start=start,
+                    end=end,
+                    query_start=(start - one.offset) / one.speed,
+                    query_end=(end - one.offset) / one.speed,
+                    speed=one.speed,
+                    evidence=one.evidence,
+                )
+            )
+        return matches
+
+    # --- lines ---------------------------------------------------------------------------------
+
+    def vector_lines(self) -> list[Line]:
+        """Lines that vectors vote for."""
+        if self.vectors is None or not len(self.query.times):
+            return []
+        rows, times = self.query.rows[:: self.search.every], self.query.times[:: self.search.every]
+        similarity, tracks, at = self.vectors.near(
+            rows, self.search.near, probes=self.search.probes
+        )
+        return sequence.vote(similarity, tracks, at, times, keep=self.search.lines)
+
+    def code_lines(self, known: Sequence[Line]) -> list[Line]:
+        """Lines that codes vote for, without those known."""
+        if self.code_rows is None or self.query.codes is None:
+            return []
+        middles, asked = self.query.codes.rows(1.0, 4, self.search.code_step)
+        if not len(asked):
+            return []
+        work = len(asked) * self.code_rows.total / self.search.code_work
+        step = min(max(1, int(np.ceil(work))), max(1, len(asked) // 8))
+        # An odd step does not fall in with the half seconds between a track's rows.
+        step += step % 2 == 0
+        middles, asked = middles[::step], asked[::step]
+        similarity, tracks, times = self.code_rows.near(asked, self.search.near)
+        lines = sequence.vote(
+            similarity, tracks, times, middles, speeds=(1.0,), keep=self.search.coded
+        )
+        return [line for line in lines if not sequence.known(line, known, self.query.times)]
+
+    # --- evidence ------------------------------------------------------------------------------
+
+    def best(self, by_vectors: Iterable[Line], by_codes: Iterable[Line]) -> list[_Found]:
+        """The tracks of lines, best first, with all evidence."""
+        first = sorted((self._of_vectors(line) for line in by_vectors), key=lambda f: f.rank)
+        first = first[: self.search.coded] + [self._of_vectors(line) for line in by_codes]
+        order = _one_a_track(self._of_codes(found) for found in first)
+        if self.code_rows is not None and self.query.codes is not None:
+            turned = self.search.turned
+            order[:turned] = [self._confirmed(found) for found in order[:turned]]
+            order.sort(key=lambda f: f.rank)
+            polished = self.search.polished
+            order[:polished] = [self._polished(found) for found in order[:polished]]
+            order.sort(key=lambda f: f.rank)
+        return order[: self.search.matches]
+
+    def _of_vectors(self, line: Line) -> _Found:
+        found = _Found(line.track, line.offset, line.speed)
+        query = self.query
+        if self.vectors is None or not len(query.times):
+            return found
+        low, high = _reach(found.offset, found.speed, query.times)
+        times, rows = self.vectors.stretch(found.track, low, high)
+        similarity = query.rows @ np.asarray(rows, np.float32).T
+        best = sequence.align(
+            similarity, query.times, times, offset=found.offset, speed=found.speed
+        )
+        if best.first < 0:
+            return found
+        span = (float(times[best.first]) - query.half, float(times[best.last]) + query.half)
+        evidence = Evidence(vectors=best.evidence, distinct_vectors=best.distinct)
+        return replace(found, offset=best.offset, speed=best.speed, evidence=evidence, span=span)
+
+    def _of_codes(self, found: _Found) -> _Found:
+        """Add the evidence of codes at the nearest whole percent of speed."""
+        if self.code_rows is None or self.query.codes is None:
+            return found
+        return self._turned(found, round(found.speed, 2) - found.speed)
+
+    def _confirmed(self, found: _Found) -> _Found:
+        """Try other speeds for a line whose codes do not bear out its vectors.
+
+        Vectors hardly change with speed, so that they tell it badly; codes tell it well.
+        """
+        best, trusted = found, found.evidence.vectors
+        if trusted >= TRUSTED and found.evidence.codes < UNCONFIRMED * trusted:
+            for turn in SPEED_TURNS:
+                best = max(best, self._turned(found, turn), key=lambda f: f.evidence.codes)
+        return best
+
+    def _polished(self, found: _Found) -> _Found:
+        """Climb to the speed at which the codes agree best, to a quarter of a percent.
+
+        The recording's own speed needs no better evidence, only nearly as good.
+        """
+        for step in (0.01, 0.005, 0.0025):
+            for turn in (-step, step):
+                for _ in range(3):
+                    other = self._turned(found, turn)
+                    if other.evidence.codes <= found.evidence.codes:
+                        break
+                    found = other
+        if 0.0 < abs(found.speed - 1.0) < NEARLY:
+            plain = self._turned(found, 1.0 - found.speed)
+            if plain.evidence.codes >= 0.97 * found.evidence.codes:
+                return plain
         return found
-    span = (float(times[best.first]) - query.half, float(times[best.last]) + query.half)
-    evidence = Evidence(vectors=best.evidence, distinct_vectors=best.distinct)
-    return replace(found, offset=best.offset, speed=best.speed, evidence=evidence, span=span)
+
+    def _turned(self, found: _Found, turn: float) -> _Found:
+        """Codes along a line turned about the query's middle."""
+        codes, rows = self.query.codes, self.code_rows
+        if codes is None or rows is None:
+            return found
+        middle = float(self.query.times.mean()) if len(self.query.times) else 0.0
+        speed, offset = found.speed + turn, found.offset - turn * middle
+        at, projections = codes.at(speed)
+        if not len(at):
+            return found
+        low, high = _reach(offset, speed, at)
+        times, packed = split_codes(*rows.stretch(found.track, low, high))
+        similarity = spectral_code.similarity(spectral_code.soft(projections), packed)
+        best = sequence.align(similarity, at, times, offset=offset, speed=speed, fine=CODE_GRID)
+        evidence = replace(
+            found.evidence, codes=best.evidence / 4.0, distinct_codes=best.distinct / 4.0
+        )
+        if best.first < 0:
+            return replace(found, evidence=evidence)
+        span = found.span
+        if span == (0.0, 0.0):
+            span = (float(times[best.first]) - 0.5, float(times[best.last]) + 0.5)
+        return replace(found, offset=best.offset, speed=speed, evidence=evidence, span=span)
 
 
-def _look_at_codes(found: _Found, query: _Query, codes: QueryCodes, code_rows: Rows) -> _Found:
-    """Codes at the line's speed, and at others around it if they do not bear out the vectors.
-
-    Vectors hardly change with speed, so that they tell it badly; codes tell it well.
-    """
-    best = _codes_at(found, found.speed, codes, code_rows)
-    trusted = found.evidence.vectors
-    if trusted >= TRUSTED and best.evidence.codes < UNCONFIRMED * trusted:
-        for turn in SPEED_TURNS:
-            other = _turned(found, turn, query, codes, code_rows)
-            best = max(best, other, key=lambda f: f.evidence.codes)
-    return best
-
-
-def _polish(found: _Found, query: _Query, codes: QueryCodes, code_rows: Rows) -> _Found:
-    """Climb to the speed at which the codes agree best, to a quarter of a percent."""
-    for step in (0.01, 0.005, 0.0025):
-        for turn in (-step, step):
-            for _ in range(3):
-                other = _turned(found, turn, query, codes, code_rows)
-                if other.evidence.codes <= found.evidence.codes:
-                    break
-                found = other
-    return found
-
-
-def _turned(
-    found: _Found, turn: float, query: _Query, codes: QueryCodes, code_rows: Rows
-) -> _Found:
-    """Codes along a line turned about the query's middle."""
-    middle = float(query.times.mean()) if len(query.times) else 0.0
-    turned = replace(found, offset=found.offset - turn * middle, speed=found.speed + turn)
-    return _codes_at(turned, turned.speed, codes, code_rows)
-
-
-def _codes_at(found: _Found, speed: float, codes: QueryCodes, code_rows: Rows) -> _Found:
-    at, projections = codes.at(speed)
-    if not len(at):
-        return found
-    low, high = _reach(found.offset, speed, at)
-    times, packed = split_codes(*code_rows.stretch(found.track, low, high))
-    similarity = spectral_code.similarity(spectral_code.soft(projections), packed)
-    best = sequence.align(similarity, at, times, offset=found.offset, speed=speed, fine=CODE_GRID)
-    if best.first < 0:
-        evidence = replace(found.evidence, codes=0.0, distinct_codes=0.0)
-        return replace(found, evidence=evidence)
-    span = found.span
-    if span == (0.0, 0.0):
-        span = (float(times[best.first]) - 0.5, float(times[best.last]) + 0.5)
-    evidence = replace(
-        found.evidence, codes=best.evidence / 4.0, distinct_codes=best.distinct / 4.0
-    )
-    return replace(found, offset=best.offset, speed=speed, evidence=evidence, span=span)
+def _one_a_track(found: Iterable[_Found]) -> list[_Found]:
+    """The best line of each track that anything speaks for, best first."""
+    best: dict[int, _Found] = {}
+    for one in found:
+        known = best.get(one.track)
+        if one.evidence.vectors + one.evidence.codes > 0 and (
+            known is None or one.rank < known.rank
+        ):
+            best[one.track] = one
+    return sorted(best.values(), key=lambda f: f.rank)
 
 
 def _reach(offset: float, speed: float, times: Float64Array) -> tuple[float, float]:

@@ -75,7 +75,6 @@ class Monitor:
         self._samples = np.zeros(0, np.float32)
         self._begin = 0
         self._open: list[Sighting] = []
-        self._told: set[int] = set()
 
     def push(self, samples: Float32Array) -> list[Sighting]:
         """Take the next samples, shape (n,); return sightings that became certain, each once.
@@ -99,11 +98,17 @@ class Monitor:
         self._open = [s for s in self._open if s not in over]
         yield from sorted(over, key=lambda s: (s.query_start, s.track))
 
+    def last(self) -> list[Sighting]:
+        """Say that the sound has ended; return sightings that only now became certain."""
+        new: list[Sighting] = []
+        if len(self._samples) > self.sample_rate // 2:
+            new = self._look(self._samples)
+        self._samples = self._samples[:0]
+        return new
+
     def finish(self) -> list[Sighting]:
         """Say that the sound has ended; return all sightings that were not taken by `closed`."""
-        if len(self._samples) > self.sample_rate // 2:
-            self._look(self._samples)
-        self._samples = self._samples[:0]
+        self.last()
         rest, self._open = self._open, []
         return sorted(rest, key=lambda s: (s.query_start, s.track))
 

@@ -2,10 +2,13 @@
 
 A track has a code every eighth of a second (`earmark.spectral_code`); a query has four times as
 many, so that some of them fall in step with the track's.  A query that was played faster or slower
-is brought back to the track's speed first, for codes do not follow changes of speed.
+is looked at as if it had been brought back to the track's speed, for codes do not follow changes
+of speed.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +19,11 @@ from earmark.types import Clip, Float32Array, Float64Array, UInt8Array
 
 class QueryCodes:
     """The spectral code of a query at any speed, four times as dense as a track's.
+
+    The spectrum of the query is computed once.  At another speed the bands are read from it at
+    frequencies scaled by the speed, and the frames of a patch at times scaled likewise (between
+    frames, which are a 32nd of a second apart, levels are interpolated): within a few percent of
+    speed that is what stretching the sound would give, at a tenth of the cost.
 
     Parameters
     ----------
@@ -29,6 +37,7 @@ class QueryCodes:
     def __init__(self, clip: Clip, directions: Directions) -> None:
         self._clip, self._directions = clip, directions
         self._known: dict[float, tuple[Float64Array, Float32Array]] = {}
+        self._power: Float32Array | None = None
 
     @property
     def duration(self) -> float:
@@ -53,20 +62,26 @@ class QueryCodes:
 
     def _project(self, speed: float) -> tuple[Float64Array, Float32Array]:
         front = self._directions.front
-        samples = at_speed(self._clip.samples, speed)
-        fine = front.hop // self.PHASES
-        parts = [
-            spectral_code.project(
-                spectral_code.band_levels(samples[i * fine :], front), self._directions
-            )
-            for i in range(self.PHASES)
-        ]
-        count = sum(len(part) for part in parts)
-        merged = np.zeros((count, spectral_code.BITS), np.float32)
-        for i, part in enumerate(parts):
-            merged[i :: self.PHASES][: len(part)] = part
-        middles = (np.arange(count) * fine + front.reach / 2) / front.sample_rate
-        return middles / speed, merged
+        if self._power is None:
+            fine = replace(front, hop=front.hop // self.PHASES)
+            self._power = spectral_code.power_spectra(self._clip.samples, fine)
+        levels = spectral_code.levels_of(self._power, front, speed=speed)
+        ahead = np.arange(front.patch) * (self.PHASES / speed)
+        count = max(0, len(levels) - int(np.ceil(ahead[-1])))
+        parts = self._directions.matrix.reshape(front.patch, front.bands, spectral_code.BITS)
+        projected = np.zeros((count, spectral_code.BITS), np.float32) - self._directions.threshold
+        for frame, part in zip(ahead, parts, strict=True):
+            if not count:
+                break
+            low = int(frame)
+            between = np.float32(frame - low)
+            picked = levels[low : low + count]
+            if between > 1e-6:
+                picked = picked + between * (levels[low + 1 : low + 1 + count] - picked)
+            projected += picked @ part
+        middle = ((front.patch - 1) * front.hop / speed + front.n_fft) / 2
+        at = np.arange(count) * (front.hop // self.PHASES) + middle
+        return at / front.sample_rate, projected
 
 
 def at_speed(samples: Float32Array, speed: float) -> Float32Array:

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from earmark import spectral_code
-from earmark.types import AnyArray, Float32Array, Float64Array, Int64Array, Store
+from earmark.types import AnyArray, Float32Array, Float64Array, Int64Array, RoughStore, Store
 
 _TRACKS_KEPT = 256
 """Tracks whose keys and times are kept at hand, 16 bytes a row."""
@@ -18,8 +18,13 @@ _TRACKS_KEPT = 256
 class Rows(Protocol):
     """Rows of one encoder over many tracks; times are the middles of segments, in seconds."""
 
-    def near(self, queries: AnyArray, k: int) -> tuple[Float32Array, Int64Array, Float64Array]:
-        """Similarities, tracks (-1: none) and times of the nearest rows, each (n, k)."""
+    def near(
+        self, queries: AnyArray, k: int, *, probes: int | None = None
+    ) -> tuple[Float32Array, Int64Array, Float64Array]:
+        """Similarities, tracks (-1: none) and times of the nearest rows, each (n, k).
+
+        With `probes`, a large library is looked at in so many places only.
+        """
 
     def stretch(self, track: int, start: float, end: float) -> tuple[Float64Array, AnyArray]:
         """Times, ascending, and rows of a track between two times."""
@@ -53,9 +58,16 @@ class StoredRows:
         """Number of rows."""
         return self._total
 
-    def near(self, queries: AnyArray, k: int) -> tuple[Float32Array, Int64Array, Float64Array]:
+    def near(
+        self, queries: AnyArray, k: int, *, probes: int | None = None
+    ) -> tuple[Float32Array, Int64Array, Float64Array]:
         """See `Rows.near`."""
-        found = self._store.search(self._encoder, queries, k, tracks=self._tracks)
+        if probes is not None and isinstance(self._store, RoughStore):
+            found = self._store.search_roughly(
+                self._encoder, queries, k, tracks=self._tracks, probes=probes
+            )
+        else:
+            found = self._store.search(self._encoder, queries, k, tracks=self._tracks)
         places = self._store.locate(self._encoder, found.keys.ravel())
         shape = found.keys.shape
         tracks = np.where(found.keys >= 0, places.tracks.reshape(shape), -1)
@@ -109,8 +121,11 @@ class MemoryRows:
         """Number of rows."""
         return len(self._owner)
 
-    def near(self, queries: AnyArray, k: int) -> tuple[Float32Array, Int64Array, Float64Array]:
-        """See `Rows.near`."""
+    def near(
+        self, queries: AnyArray, k: int, *, probes: int | None = None
+    ) -> tuple[Float32Array, Int64Array, Float64Array]:
+        """See `Rows.near`; all rows are looked at, whatever the probes."""
+        del probes
         k = min(k, self.total)
         asked = spectral_code.unpack(queries) / queries.shape[1] / 8 if self._bits else queries
         similarity: Float32Array = (asked @ self._rows.T).astype(np.float32, copy=False)

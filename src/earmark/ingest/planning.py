@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from earmark import sources
+from earmark.encoders import for_source
 from earmark.errors import AudioError
 from earmark.executors.tasks import EncodeTask
 from earmark.ingest.estimating import guess_seconds
 from earmark.ingest.plans import Copy, Move, Plan
+from earmark.melody.scores import is_score
 from earmark.sources import Source, is_url
 from earmark.types import Failure, Known, OnProgress, Progress, Scalar, Store
 
@@ -68,7 +70,8 @@ def plan(
     """
     known = store.known()
     unreadable: list[Failure] = []
-    found = _scan(paths, ignore, unreadable.append, on_progress)
+    scores = bool(for_source(encoders, score=True))
+    found = _scan(paths, ignore, unreadable.append, on_progress, scores=scores)
     sorter = _Sorter(known, found, tuple(encoders), salvage)
     for source in found.values():
         sorter.sort(source, retry=retry_failed or salvage)
@@ -96,9 +99,11 @@ def _scan(
     ignore: Sequence[str],
     on_failure: Callable[[Failure], None],
     on_progress: OnProgress | None,
+    *,
+    scores: bool,
 ) -> dict[str, Source]:
     found: dict[str, Source] = {}
-    for source in sources.expand(paths, ignore=ignore, on_failure=on_failure):
+    for source in sources.expand(paths, ignore=ignore, on_failure=on_failure, scores=scores):
         found[source.path] = source
         if on_progress is not None and len(found) % _REPORT_EVERY == 0:
             on_progress(Progress("scan", len(found), 0, 0.0, 0.0, source.path))
@@ -202,7 +207,7 @@ class _Sorter:
 
     def _extend(self, source: Source, before: Known) -> bool:
         """Encode what a track lacks; return whether that was anything."""
-        missing = tuple(name for name in self.encoders if name not in before.encoders)
+        missing = tuple(name for name in self._encoders(source) if name not in before.encoders)
         if missing:
             self.encode.append(EncodeTask(source, missing, before.content_hash, self.salvage))
             self.extended.add(source.path)
@@ -210,10 +215,14 @@ class _Sorter:
         return bool(missing)
 
     def _encode(self, source: Source, content_hash: str) -> None:
-        self.encode.append(EncodeTask(source, self.encoders, content_hash, self.salvage))
+        self.encode.append(EncodeTask(source, self._encoders(source), content_hash, self.salvage))
         before = self.known.get(source.path)
         if before is not None and before.track is not None:
             self.tracks[source.path] = before.track
+
+    def _encoders(self, source: Source) -> tuple[str, ...]:
+        """The encoders that can read a source: a score has no sound."""
+        return for_source(self.encoders, score=is_score(source.path))
 
     def moved_away(self) -> set[str]:
         """Paths that tracks have left."""

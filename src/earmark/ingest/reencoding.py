@@ -9,7 +9,7 @@ from dataclasses import replace
 from earmark import encoders as encoders_
 from earmark import sources
 from earmark.config import Settings
-from earmark.encoders import with_fit_note
+from earmark.encoders import for_source, with_fit_note
 from earmark.errors import AudioError, EncoderMismatch, InvalidVectors, UsageError
 from earmark.executors.tasks import EncodeJob, EncoderRef, EncodeTask, Executor, FileFailure
 from earmark.ingest.committing import Committer, put
@@ -20,6 +20,7 @@ from earmark.ingest.plans import IngestReport
 from earmark.ingest.resolving import resolve
 from earmark.ingest.running import build_indexes
 from earmark.ingest.tracking import Tally
+from earmark.melody.scores import is_score
 from earmark.sources import Source, is_url
 from earmark.types import Encoder, EncoderSpec, Failure, FittedEncoder, OnProgress, Store, Writer
 
@@ -193,7 +194,9 @@ def _tasks(
         if reason:
             failed.append(Failure(track.path, reason))
         else:
-            present.append(EncodeTask(source, encoders, track.content_hash, salvage=True))
+            names = for_source(encoders, score=is_score(track.path))
+            if names:
+                present.append(EncodeTask(source, names, track.content_hash, salvage=True))
     return sorted(present, key=lambda task: -guess_seconds(task.source)), failed
 
 

@@ -7,7 +7,7 @@ right.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from earmark.identify.matching import Match
 from earmark.identify.monitoring import Monitor, Sighting, Windows
 from earmark.identify.query_codes import QueryCodes
 from earmark.identify.rows import StoredRows
-from earmark.library import probes
+from earmark.library import exact, probes
 from earmark.library.hits import Hits, Renderer
 from earmark.library.probes import AudioLike
 from earmark.library.questions import name_of
@@ -45,6 +45,7 @@ def identify(
     k: int = 10,
     every: bool = False,
     confidence: float = CONFIDENCE,
+    exact_range: bool = False,
     filter_: str | None = None,
     salvage: bool = False,
     show: Renderer | None = None,
@@ -54,6 +55,7 @@ def identify(
     rate = finder.sample_rate
     monitor = Monitor(finder, rate, Windows(confidence=max(confidence, CONFIDENCE)))
     head: list[Float32Array] = []
+    over: list[Sighting] = []
     heard, start = 0, 0.0
     for block in probes.stream(source, rate, salvage=salvage):
         start = start if heard else block.start
@@ -61,20 +63,49 @@ def identify(
         heard += len(block.samples)
         if every or heard > WHOLE_SECONDS * rate:
             monitor.push(np.concatenate(head))
+            over += monitor.closed()
             head = []
     _check_length(heard / rate, source)
     rest = np.concatenate([np.zeros(0, np.float32), *head])
     found: list[Match | Sighting]
     if every or heard > WHOLE_SECONDS * rate:
         monitor.push(rest)
-        found = [*monitor.finish()]
+        found = sorted([*over, *monitor.finish()], key=lambda s: (s.query_start, s.track))
     else:
         found = [*finder(Clip(rest, rate))]
     kept = [one for one in found if one.confidence >= confidence]
     if not every:
         kept = sorted(kept, key=lambda one: -one.confidence)[:k]
     query = {"audio": name_of(source), "confidence": confidence} | ({} if every else {"k": k})
-    return Hits(_hits(store, kept, finder.by, (start, heard / rate), show), query, show)
+    hits = _hits(store, kept, finder.by, (start, heard / rate), show)
+    if exact_range:
+        hits = exact.refine(hits, source, rate, salvage=salvage)
+    return Hits(hits, query, show)
+
+
+def follow(
+    store: Store,
+    blocks: Iterable[Clip],
+    *,
+    get_encoder: GetEncoder,
+    confidence: float = CONFIDENCE,
+    filter_: str | None = None,
+    show: Renderer | None = None,
+) -> Iterator[Hit]:
+    """Tell what is heard in live sound; see `Library.follow`."""
+    finder = Finder(store, get_encoder, filter_=filter_)
+    rate = finder.sample_rate
+    monitor = Monitor(finder, rate, Windows(hop=2.5, confidence=confidence))
+    heard = 0
+    for block in blocks:
+        block.check_rate(rate)
+        heard += len(block.samples)
+        new = monitor.push(block.samples)
+        for _ in monitor.closed():  # they were told when they became certain
+            pass
+        yield from _hits(store, new, finder.by, (0.0, heard / rate), show)
+    new = monitor.last()
+    yield from _hits(store, new, finder.by, (0.0, heard / rate), show)
 
 
 def _check_length(seconds: float, source: AudioLike) -> None:
@@ -158,6 +189,8 @@ def _hits(
                 query_start=round(query[0] + first, 3),
                 query_end=round(query[0] + last, 3),
                 by=by,
+                offset=round(one.start - one.speed * (one.query_start + query[0]), 3),
+                speed=round(one.speed, 4),
                 show=None if show is None else lambda hit: show([hit]),
             )
         )

@@ -33,6 +33,9 @@ from earmark.types import (
 AudioLike: TypeAlias = "str | os.PathLike[str] | Moment | Clip | tuple[AnyArray, int]"
 """A file, archive member or URL (with ``#start-end``), a clip, or samples with their rate."""
 
+NOTHING: Float32Array = np.zeros(0, np.float32)
+"""No sound."""
+
 TrackLike: TypeAlias = "int | str | os.PathLike[str] | Moment | Track"
 """A track's id, its path (with ``#start-end``), or the track itself."""
 

@@ -12,6 +12,7 @@ from earmark.sources.locations import (
     content_hash,
     display_name,
     open_source,
+    read_bytes,
     split_member,
     stat,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "expand",
     "is_url",
     "open_source",
+    "read_bytes",
     "split_member",
     "stat",
 ]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import stat as stat_module
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 from earmark.audio import AUDIO_SUFFIXES
 from earmark.errors import SourceError
-from earmark.sources import archives, remote
+from earmark.sources import archives, remote, sniffing
 from earmark.sources.ignoring import IGNORE_FILE, Ignore
 from earmark.sources.locations import (
     Source,
@@ -28,7 +29,11 @@ OnFailure: TypeAlias = Callable[[Failure], None]
 
 
 def expand(
-    paths: Sequence[str], *, ignore: Sequence[str] = (), on_failure: OnFailure
+    paths: Sequence[str],
+    *,
+    ignore: Sequence[str] = (),
+    on_failure: OnFailure,
+    scores: bool = False,
 ) -> Iterator[Source]:
     """Find all audio under files, folders, archives and URLs.
 
@@ -45,6 +50,8 @@ def expand(
         ``.earmarkignore`` in folders add to them.
     on_failure : callable
         Is told what could not be read.
+    scores : bool
+        Take files of notes too (MIDI, MusicXML, ABC, lists of notes).
 
     Yields
     ------
@@ -52,25 +59,28 @@ def expand(
     """
     seen: set[str] = set()
     rules = Ignore().extended(ignore)
+    wanted = _Wanted(scores)
     for path in paths:
-        for source in _expand_one(path, rules, on_failure):
+        for source in _expand_one(path, rules, on_failure, wanted):
             if source.path not in seen:
                 seen.add(source.path)
                 yield source
 
 
-def _expand_one(path: str, rules: Ignore, on_failure: OnFailure) -> Iterator[Source]:
+def _expand_one(
+    path: str, rules: Ignore, on_failure: OnFailure, wanted: _Wanted
+) -> Iterator[Source]:
     path = canonical(path)
     try:
         archive, member = split_member(path)
         if member is not None:
-            yield from _named_member(archive, member, rules, on_failure)
+            yield from _named_member(archive, member, rules, on_failure, wanted)
         elif is_url(path):
-            yield from _below_url(path, rules, on_failure)
+            yield from _below_url(path, rules, on_failure, wanted)
         elif Path(path).is_dir():
-            yield from _Walk(path, rules, on_failure).run()
+            yield from _Walk(path, rules, on_failure, wanted).run()
         elif archives.is_archive(path):
-            yield from _in_archive(path, "", rules, on_failure)
+            yield from _in_archive(path, "", rules, on_failure, wanted)
         else:
             yield stat(path)
     except SourceError as error:
@@ -78,13 +88,13 @@ def _expand_one(path: str, rules: Ignore, on_failure: OnFailure) -> Iterator[Sou
 
 
 def _named_member(
-    archive: str, member: str, rules: Ignore, on_failure: OnFailure
+    archive: str, member: str, rules: Ignore, on_failure: OnFailure, wanted: _Wanted
 ) -> Iterator[Source]:
     name = archive + archives.SEPARATOR + member
     folder = member.rstrip("/") + "/"
     names = open_archive(archive).NameToInfo
     if member not in names and any(other.startswith(folder) for other in names):
-        for source in _in_archive(archive, "", rules, on_failure):
+        for source in _in_archive(archive, "", rules, on_failure, wanted):
             if source.path.startswith(archive + archives.SEPARATOR + folder):
                 yield source
         return
@@ -95,12 +105,12 @@ def _named_member(
 
 
 def _in_archive(
-    archive: str, relative: str, rules: Ignore, on_failure: OnFailure
+    archive: str, relative: str, rules: Ignore, on_failure: OnFailure, wanted: _Wanted
 ) -> Iterator[Source]:
     """Audio in an archive that lies at `relative` below the folder that the rules speak of."""
     for info, reason in archives.members(open_archive(archive), stat(archive).size, archive):
         below = f"{relative}/{info.filename}" if relative else info.filename
-        if not _is_audio(info.filename) or rules.matches_below(below):
+        if not wanted.by_name(info.filename) or rules.matches_below(below):
             continue
         name = archive + archives.SEPARATOR + info.filename
         if reason is not None:
@@ -109,9 +119,9 @@ def _in_archive(
             yield Source(name, info.file_size, archives.mtime_ns(info))
 
 
-def _below_url(url: str, rules: Ignore, on_failure: OnFailure) -> Iterator[Source]:
+def _below_url(url: str, rules: Ignore, on_failure: OnFailure, wanted: _Wanted) -> Iterator[Source]:
     if is_remote_zip(url):
-        yield from _in_archive(url, "", rules, on_failure)
+        yield from _in_archive(url, "", rules, on_failure, wanted)
     elif not remote.is_folder(url):
         yield stat(url)
     else:
@@ -121,22 +131,44 @@ def _below_url(url: str, rules: Ignore, on_failure: OnFailure) -> Iterator[Sourc
                 continue
             try:
                 if is_remote_zip(found):
-                    yield from _in_archive(found, below, rules, on_failure)
-                elif _is_audio(found):
+                    yield from _in_archive(found, below, rules, on_failure, wanted)
+                elif wanted.by_name(found):
                     yield stat(found)
             except SourceError as error:
                 on_failure(Failure(error.source, error.reason))
 
 
-def _is_audio(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in AUDIO_SUFFIXES
+@dataclass(frozen=True)
+class _Wanted:
+    """Which files a walk takes."""
+
+    scores: bool
+
+    def by_name(self, name: str) -> bool:
+        """Whether the suffix alone decides to take it."""
+        if sniffing.suffix(name) in AUDIO_SUFFIXES:
+            return True
+        return self.scores and sniffing.is_named_score(name)
+
+    def file(self, path: str) -> bool:
+        """Whether to take a local file; one of a vague suffix is looked into."""
+        if self.by_name(path):
+            return True
+        if not (self.scores and sniffing.is_vague(path)):
+            return False
+        try:
+            with open(path, "rb") as file:
+                return sniffing.looks_like_score(file.read(sniffing.HEAD_BYTES), path)
+        except OSError:
+            return False
 
 
 class _Walk:
     """One walk through a folder."""
 
-    def __init__(self, root: str, rules: Ignore, on_failure: OnFailure) -> None:
+    def __init__(self, root: str, rules: Ignore, on_failure: OnFailure, wanted: _Wanted) -> None:
         self._root = root
+        self._wanted = wanted
         self._rules = rules
         self._on_failure = on_failure
         self._visited: set[tuple[int, int]] = set()
@@ -204,9 +236,13 @@ class _Walk:
 
     def _file(self, entry: os.DirEntry[str], below: str, rules: Ignore) -> Iterator[Source]:
         if archives.is_archive(entry.name):
-            yield from _in_archive(entry.path, below, rules, self._on_failure)
-        elif _is_audio(entry.name):
+            yield from _in_archive(entry.path, below, rules, self._on_failure, self._wanted)
+        elif self._wanted.by_name(entry.name) or self._is_score(entry):
             yield self._stat(entry)
+
+    def _is_score(self, entry: os.DirEntry[str]) -> bool:
+        # Not a pipe or a device: opening one would block.
+        return sniffing.is_vague(entry.name) and entry.is_file() and self._wanted.file(entry.path)
 
     def _stat(self, entry: os.DirEntry[str]) -> Source:
         try:

@@ -139,6 +139,22 @@ def open_source(path: str) -> Iterator[str | BinaryIO]:
         yield path
 
 
+def read_bytes(path: str, most: int) -> bytes:
+    """Return the first bytes of a source, at most so many.
+
+    Raises
+    ------
+    SourceError
+        As `open_source`.
+    """
+    with open_source(path) as source:
+        try:
+            with open(source, "rb") if isinstance(source, str) else nullcontext(source) as file:
+                return file.read(most)
+        except OSError as error:
+            raise SourceError(path, f"cannot be read: {plain_reason(error)}") from error
+
+
 def content_hash(path: str) -> str:
     """BLAKE2b of a source's bytes (a member's unpacked ones), 40 hexadecimal digits.
 

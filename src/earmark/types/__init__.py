@@ -22,12 +22,14 @@ from earmark.types.arrays import RowType as RowType
 from earmark.types.arrays import Scalar as Scalar
 from earmark.types.arrays import UInt8Array as UInt8Array
 from earmark.types.encoding import Encoded as Encoded
+from earmark.types.encoding import EncodedScore as EncodedScore
 from earmark.types.encoding import Encoder as Encoder
 from earmark.types.encoding import EncoderSpec as EncoderSpec
 from earmark.types.encoding import EncodeSession as EncodeSession
 from earmark.types.encoding import FittedEncoder as FittedEncoder
 from earmark.types.encoding import QueryEncoder as QueryEncoder
 from earmark.types.encoding import RowSpec as RowSpec
+from earmark.types.encoding import ScoreEncoder as ScoreEncoder
 from earmark.types.encoding import State as State
 from earmark.types.encoding import StreamEncoder as StreamEncoder
 from earmark.types.encoding import Tagger as Tagger
@@ -46,6 +48,7 @@ from earmark.types.progress import Progress as Progress
 from earmark.types.sound import AudioInfo as AudioInfo
 from earmark.types.sound import Clip as Clip
 from earmark.types.storing import Damage as Damage
+from earmark.types.storing import RoughStore as RoughStore
 from earmark.types.storing import SpaceStats as SpaceStats
 from earmark.types.storing import Store as Store
 from earmark.types.storing import StoreStats as StoreStats

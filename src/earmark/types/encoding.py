@@ -13,7 +13,7 @@ import numpy as np
 
 from earmark.errors import EncoderMismatch
 from earmark.types.arrays import JSON, AnyArray, Float32Array, Float64Array, Metric, RowType, Scalar
-from earmark.types.sound import Clip
+from earmark.types.sound import AudioInfo, Clip
 from earmark.types.tracks import Label
 
 
@@ -156,6 +156,16 @@ class Encoded:
     labels: tuple[Label, ...] = ()
 
 
+@dataclass(frozen=True)
+class EncodedScore:
+    """A score as a track: its rows, what is said of the file, its title, and what was wrong."""
+
+    encoded: Encoded
+    info: AudioInfo
+    title: str = ""
+    warnings: tuple[str, ...] = ()
+
+
 State: TypeAlias = Mapping[str, AnyArray]
 """Fitted arrays of an encoder by name: stored as arrays, never as pickled code."""
 
@@ -209,6 +219,14 @@ class QueryEncoder(Protocol):
 
     def encode_query(self, clip: Clip) -> Encoded:
         """Encode a whole query at the encoder's rate."""
+
+
+@runtime_checkable
+class ScoreEncoder(Protocol):
+    """Capability: reads scores (MIDI, MusicXML, ABC, lists of notes), which have no sound."""
+
+    def encode_score(self, data: bytes, name: str) -> EncodedScore:
+        """Encode the content of a file.  Raises `DecodeError` if it is no sound score."""
 
 
 @runtime_checkable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from earmark.types.arrays import AnyArray, Int64Array, Scalar
 from earmark.types.encoding import Encoded, EncoderSpec, State
@@ -207,3 +207,25 @@ class Store(Protocol):
 
     def compact(self) -> int:
         """Drop dead rows and unreferenced files; return the bytes won."""
+
+
+@runtime_checkable
+class RoughStore(Protocol):
+    """Capability: gives up some of the nearest rows for speed, where many rows ask together."""
+
+    def search_roughly(
+        self,
+        encoder: str,
+        queries: AnyArray,
+        k: int,
+        *,
+        tracks: Int64Array | None = None,
+        probes: int,
+    ) -> Neighbors:
+        """Most of the rows nearest to each query row; see `Store.search`.
+
+        Parameters
+        ----------
+        probes : int
+            How many of an index's lists to look at, where there is one.
+        """

@@ -87,8 +87,11 @@ class Hit:
 
     `start`, `end`, `query_start` and `query_end` are in seconds, and None where a match has no
     place in time (words in the metadata).  `by` names what found it: an encoder, 'metadata', or
-    several joined by '+'.  `ranks` gives the 1-based rank with each of them.  `show` renders the
-    hit as HTML for a notebook (the library sets it).
+    several joined by '+'.  `ranks` gives the 1-based rank with each of them, `details` what else
+    its kind of search knows (how a hum lies over a tune).  `show` renders the hit as HTML for a
+    notebook (the library sets it).  Where a recording was identified, `offset` is the track's
+    time at the query's time 0, `speed` seconds of track per second of query, and `exact` says
+    whether the range was made exact by comparing the sound itself.
     """
 
     track: Track
@@ -99,7 +102,11 @@ class Hit:
     query_end: float | None
     by: str
     ranks: Mapping[str, int] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
     show: Callable[[Hit], str] | None = field(default=None, repr=False, compare=False)
+    offset: float | None = None
+    speed: float | None = None
+    exact: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the hit as the command line and the server print it."""
@@ -116,6 +123,11 @@ class Hit:
             "artist": self.track.artist,
             "duration": self.track.duration,
             "tags": dict(self.track.tags),
+            **self.details,
+        } | {
+            name: value
+            for name in ("offset", "speed", "exact")
+            if (value := getattr(self, name)) is not None
         }
 
     def _repr_html_(self) -> str | None:

@@ -9,10 +9,11 @@ from earmark.library.facade.asking import Asking
 from earmark.library.facade.caring import Caring
 from earmark.library.facade.filling import Filling
 from earmark.library.facade.meaning import Meaning
+from earmark.library.facade.melodies import Melodies
 from earmark.library.facade.recordings import Recordings
 
 
-class Library(Filling, Asking, Recordings, Meaning, Caring):
+class Library(Filling, Asking, Recordings, Melodies, Meaning, Caring):
     """Tracks, and all that can be asked about them; `open` makes one.
 
     Parameters

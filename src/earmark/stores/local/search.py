@@ -29,6 +29,7 @@ from earmark.types import AnyArray, Float32Array, Int64Array, Neighbors, RowSpec
 FLAT_ROWS = 50_000
 FLAT_CODES = 20_000_000
 _FACTOR = 8
+_ROUGH_FACTOR = 3
 _REFINE_LEAST = 256
 _FILTERED_ROWS = 500_000
 _FILTERED_CANDIDATES = 1000
@@ -93,13 +94,14 @@ class Searcher:
         tracks: Int64Array | None,
         refine: AnyArray | None,
         exact: bool,
+        probes: int | None = None,
     ) -> Neighbors:
-        """See `earmark.types.Store.search`."""
+        """See `earmark.types.Store.search`, and `RoughStore` for `probes`."""
         queries = check_queries(queries, space.spec.rows, k)
         allowed = self._allowed(con, snapshot, space, tracks)
         key = b"" if tracks is None else np.unique(tracks).tobytes()
         if refine is None:
-            return self._nearest(snapshot, space, queries, k, allowed, exact, key)
+            return self._nearest(snapshot, space, queries, k, allowed, exact, key, probes)
         second = space.spec.refine
         if second is None:
             raise InvalidVectors(f"rows of {space.spec.name!r} have no second form to rank by")
@@ -134,13 +136,14 @@ class Searcher:
         allowed: Allowed,
         exact: bool,
         key: bytes,
+        probes: int | None = None,
     ) -> Neighbors:
         spec = space.spec.rows
         loaded = None if exact or self._scan_is_best(space, allowed) else self.index(space)
         if loaded is None or (allowed.filtered and loaded.row.kind == "hnsw"):
             blocks = self.maps.blocks(space.shards, spec, allowed.first, allowed.count)
             return Neighbors(*flat.scan(spec.metric, queries, blocks, k), exact=True)
-        top = self._by_index(snapshot, space, loaded, queries, k, allowed, key)
+        top = self._by_index(snapshot, space, loaded, queries, k, allowed, key, probes)
         first, count = allowed.above(loaded.end)
         if len(first):
             blocks = self.maps.blocks(space.shards, spec, first, count)
@@ -185,6 +188,7 @@ class Searcher:
         k: int,
         allowed: Allowed,
         key: bytes,
+        rough: int | None = None,
     ) -> flat.TopK:
         covered = allowed.below(loaded.end)
         rows = int(covered[1].sum())
@@ -200,6 +204,8 @@ class Searcher:
             # where the rest is cannot be known: look at four times the lists, or at so many rows.
             probes = max(4 * probes, round(lists * min(1.0, _FILTERED_ROWS / loaded.row.rows)))
         factor = int(params.get("factor", _FACTOR))
+        if rough is not None:
+            probes, factor = (4 * rough if allowed.filtered else rough), _ROUGH_FACTOR
         count = min(k * factor, k + 4096)
         if allowed.filtered:  # far from the query, where the filter leads, the codes tell less
             count = max(count, _FILTERED_CANDIDATES)
@@ -211,7 +217,7 @@ class Searcher:
             )
             keys = np.where(space.is_live(keys.ravel()).reshape(keys.shape), keys, -1)
             enough = ((keys >= 0).sum(axis=1) >= min(k, rows)).all()
-            if enough or probes >= lists:
+            if enough or probes >= lists or rough is not None:
                 break
             probes *= 4
         if loaded.row.kind == "ivfpq":

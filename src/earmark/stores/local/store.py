@@ -226,6 +226,31 @@ class LocalStore:
             ),
         )
 
+    def search_roughly(
+        self,
+        encoder: str,
+        queries: AnyArray,
+        k: int,
+        *,
+        tracks: Int64Array | None = None,
+        probes: int,
+    ) -> Neighbors:
+        """Most of the rows nearest to each query row; see `earmark.types.RoughStore`."""
+        return self._on_snapshot(
+            encoder,
+            lambda view, space: self._searcher.search(
+                view.con,
+                view.snapshot,
+                space,
+                queries,
+                k,
+                tracks=tracks,
+                refine=None,
+                exact=False,
+                probes=probes,
+            ),
+        )
+
     def locate(self, encoder: str, keys: Int64Array) -> Segments:
         """The segments of rows; keys from before the last compaction are understood."""
         wanted = np.asarray(keys, np.int64).ravel()

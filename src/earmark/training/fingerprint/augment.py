@@ -183,7 +183,11 @@ class Augmenter:
         for i in np.flatnonzero(pitch != 1.0):
             nearest = int(np.argmin(np.abs(self.pitches - pitch[i])))
             mel[i] = self.filters[nearest] @ spectrum[i]
-        return scale(mel, front)
+        return self.scaled(mel)
+
+    def scaled(self, mel: Tensor) -> Tensor:
+        """From linear mel magnitudes, shape (n, bands, frames), to what the network takes."""
+        return scale(mel, self.front)
 
     def _holes(self, spectrum: Tensor) -> Tensor:
         rows = np.flatnonzero(self.rng.random(len(spectrum)) < self.config.codec_p)

@@ -22,18 +22,21 @@ Int16Array = npt.NDArray[np.int16]
 
 @dataclass(frozen=True)
 class Piece:
-    """One recording: where its samples lie, and what album it is from."""
+    """One recording: where its samples lie (from byte `begin` on), and what album it is from."""
 
     path: Path
     group: str
     samples: int
+    begin: int = 0
 
     def read(self, start: int, length: int) -> Float32Array:
         """Read samples in [-1, 1], shape (length,); zeros outside of the recording."""
         out = np.zeros(length, np.float32)
-        data: Int16Array = np.memmap(self.path, np.dtype("<i2"), "r")
         first, last = max(0, start), min(self.samples, start + length)
         if first < last:
+            data: Int16Array = np.memmap(
+                self.path, np.dtype("<i2"), "r", offset=self.begin, shape=(self.samples,)
+            )
             out[first - start : last - start] = data[first:last]
             out /= np.float32(32768.0)
         return out

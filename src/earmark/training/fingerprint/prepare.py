@@ -80,7 +80,9 @@ def prepare_music(
             continue
         seen.add(digest)
         try:
-            seconds = _decode(path, target / f"{digest}.s16", sample_rate, longest)
+            seconds = decode_to(
+                path, target / f"{digest}.s16", sample_rate=sample_rate, longest=longest
+            )
         except AudioError as error:
             log.warning("%s", error)
             failed.append(Failure(str(path), str(error)))
@@ -110,8 +112,14 @@ def _audio_files(folders: Iterable[Path]) -> Iterator[Path]:
                 yield path
 
 
-def _decode(path: Path, target: Path, sample_rate: int, longest: float) -> float:
-    """Write a file's samples, complete or not at all; return its length in seconds."""
+def decode_to(path: Path, target: Path, *, sample_rate: int, longest: float | None = None) -> float:
+    """Write a file's samples as int16, complete or not at all; return its length in seconds.
+
+    Raises
+    ------
+    AudioError
+        If it is no sound audio.
+    """
     if not target.exists():
         clip = audio.read(str(path), sample_rate=sample_rate, end=longest)
         pcm = (np.clip(clip.samples, -1.0, 1.0) * 32767.0).astype("<i2")

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from earmark.errors import CheckpointMismatch
 from earmark.training.degrade import NoiseBank
 from earmark.training.fingerprint.augment import Augmenter
 from earmark.training.fingerprint.config import TrainConfig
@@ -29,10 +30,6 @@ from earmark.training.fingerprint.validate import search_test
 from earmark.types import Float32Array
 
 log = logging.getLogger(__name__)
-
-
-class CheckpointMismatch(ValueError):
-    """A checkpoint was made with another configuration; the message names each difference."""
 
 
 @dataclass(frozen=True)

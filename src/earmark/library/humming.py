@@ -1,0 +1,228 @@
+"""Which tune is this: from a hum and a library to tunes, where in them it lies, and how sure it is.
+
+The hum's pitch is followed, its windows look for near rows, and the tunes that these agree on are
+aligned with it (`earmark.melody.matching`).  A hum that is longer than `PIECE_SECONDS` is looked at
+in pieces, the best of which answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from earmark import where
+from earmark.encoders import melody
+from earmark.encoders.melody import Melody
+from earmark.errors import QueryError
+from earmark.library import probes
+from earmark.library.hits import Hits, Renderer
+from earmark.library.probes import AudioLike
+from earmark.library.questions import name_of
+from earmark.melody import matching, votes, windows
+from earmark.melody.confidence import ACCEPTED, confidence_of
+from earmark.melody.matching import Aligned, Found
+from earmark.melody.notes import HOP, contour_of_notes, shorten_rests
+from earmark.melody.scores import MOST_BYTES, is_score, read_score
+from earmark.melody.tracking import Tracker
+from earmark.types import Encoder, Float32Array, Hit, Int64Array, Store
+
+PIECE_SECONDS = 20.0
+"""Longest hum that is looked at in one piece."""
+
+MOST_PIECES = 8
+"""Pieces of a long hum that are looked at, evenly spread over it."""
+
+MOST_SECONDS = 3600.0
+
+NEIGHBORS = 200
+"""Rows that each window of a hum looks at."""
+
+GetEncoder = Callable[[str], Encoder]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A part of a hum, where it begins in seconds, and its alignment."""
+
+    begin: float
+    line: Float32Array
+    aligned: Aligned
+
+    def confidence(self, found: Found) -> float:
+        """How sure it is that this is the tune."""
+        others = [f.distance for f in self.aligned.found if f.track != found.track]
+        return confidence_of(found, self.line, min(others, default=3.0))
+
+
+def hum(
+    store: Store,
+    source: AudioLike,
+    *,
+    get_encoder: GetEncoder,
+    k: int = 10,
+    starts: bool = False,
+    confidence: float = ACCEPTED,
+    filter_: str | None = None,
+    salvage: bool = False,
+    show: Renderer | None = None,
+) -> Hits:
+    """Tell which tunes a hum may be; see `Library.hum`."""
+    encoder = _encoder(store, get_encoder)
+    tracks = None if filter_ is None else store.track_ids(where.parse(filter_))
+    query = {"audio": name_of(source), "k": k, "confidence": confidence}
+    if starts:
+        query["starts"] = True
+    line, offset = contour_of(source, salvage=salvage)
+    trimmed, before = matching.trimmed(line)
+    if reason := matching.has_tune(trimmed):
+        return Hits((), query | {"reason": reason}, show)
+    pieces = [
+        _Piece(offset + (before + at) * HOP, part, _look(store, encoder, part, tracks, starts))
+        for at, part in _cut(trimmed)
+    ]
+    ranked = _best_of(pieces)
+    if not ranked or ranked[0][0] < confidence:
+        return Hits((), query | {"reason": "no tune of the library is near enough"}, show)
+    return Hits(_hits(store, ranked[:k], show), query, show)
+
+
+def contour_of(source: AudioLike, *, salvage: bool = False) -> tuple[Float32Array, float]:
+    """Return the contour of a hum (sound, or a score), and where it begins in its source."""
+    moment = probes.as_moment(source)
+    if moment is not None and is_score(moment.source):
+        from earmark import sources
+
+        data = sources.read_bytes(sources.canonical(moment.source), MOST_BYTES + 1)
+        line = contour_of_notes(shorten_rests(read_score(data, moment.source).notes))
+        last = None if moment.end is None else round(moment.end / HOP)
+        return line[round(moment.start / HOP) : last], moment.start
+    tracker = Tracker()
+    from earmark.melody import pitch
+
+    start, heard = 0.0, 0
+    for block in probes.stream(source, pitch.SAMPLE_RATE, salvage=salvage):
+        start = start if heard else block.start
+        heard += len(block.samples)
+        if heard > MOST_SECONDS * pitch.SAMPLE_RATE:
+            raise QueryError(
+                f"a hum must last at most {MOST_SECONDS:.0f} s, {name_of(source)} is longer",
+                hint="name a moment of it: FILE#0:10-0:20",
+            )
+        tracker.push(block.samples)
+    return tracker.finish()[0], start
+
+
+def _encoder(store: Store, get_encoder: GetEncoder) -> Melody:
+    if melody.NAME not in store.encoders():
+        raise QueryError(
+            "this library must have melodies to be hummed at, but has none",
+            hint="earmark index PATH --encoders melody",
+        )
+    encoder = get_encoder(melody.NAME)
+    if not isinstance(encoder, Melody):
+        raise QueryError(f"encoder {melody.NAME!r} must be the one of this package")
+    return encoder
+
+
+def _cut(line: Float32Array) -> list[tuple[int, Float32Array]]:
+    """Cut a long contour into pieces; return where each begins, in frames."""
+    size = round(PIECE_SECONDS * 0.6 / HOP)
+    if len(line) * HOP <= PIECE_SECONDS:
+        return [(0, line)]
+    starts = np.linspace(0, len(line) - size, min(MOST_PIECES, int(np.ceil(len(line) / size))))
+    pieces = []
+    for start in starts.astype(int).tolist():
+        part, before = matching.trimmed(line[start : start + size])
+        if not matching.has_tune(part):
+            pieces.append((start + before, part))
+    return pieces
+
+
+def _look(
+    store: Store,
+    encoder: Melody,
+    line: Float32Array,
+    tracks: Int64Array | None,
+    starts: bool,
+) -> Aligned:
+    """Find and align the candidates of one piece."""
+    windows_ = encoder.query_windows(line, len(line) * HOP)
+    near = store.search(melody.NAME, windows_.rows, NEIGHBORS, tracks=tracks)
+    where_ = store.locate(melody.NAME, near.keys.ravel())
+    lines = votes.lines(
+        windows_.segments,
+        windows.SECONDS,
+        where_.tracks.reshape(near.keys.shape),
+        where_.starts.reshape(near.keys.shape),
+        -near.distances,
+        most_tracks=matching.CANDIDATES,
+    )
+    return matching.match(
+        line, lines, lambda ids: [stored_contour(store, i) for i in ids], starts=starts
+    )
+
+
+def stored_contour(store: Store, track: int) -> Float32Array:
+    """Return the contour that a track's rows keep, shape (frames,)."""
+    keys = store.keys(melody.NAME, track)
+    if not len(keys):
+        return np.zeros(0, np.float32)
+    pieces = store.vectors(melody.NAME, keys, form="refine").astype(np.float32)
+    begin = np.round(store.locate(melody.NAME, keys).starts / windows.STEP).astype(np.int64)
+    line = np.zeros((int(begin[-1]) + 1, melody.PIECE), np.float32)
+    line[begin] = pieces
+    return line.ravel()
+
+
+def _best_of(pieces: Sequence[_Piece]) -> list[tuple[float, Found, _Piece]]:
+    """Each tune once, where it lies best, by confidence, then cost."""
+    found: dict[int, tuple[float, Found, _Piece]] = {}
+    for piece in pieces:
+        for one in piece.aligned.found:
+            sure = piece.confidence(one)
+            if one.track not in found or sure > found[one.track][0]:
+                found[one.track] = (sure, one, piece)
+    return sorted(found.values(), key=lambda item: (-item[0], item[1].cost))
+
+
+def _hits(
+    store: Store, ranked: Sequence[tuple[float, Found, _Piece]], show: Renderer | None
+) -> tuple[Hit, ...]:
+    tracks = {t.id: t for t in store.tracks([found.track for _, found, _ in ranked])}
+    hits = []
+    for sure, found, piece in ranked:
+        track = tracks.get(found.track)
+        if track is None:
+            continue
+        path = piece.aligned.path(found)
+        inside = (path.target_times >= 0) & (path.target_times <= track.duration)
+        times = path.target_times[inside] if inside.any() else np.zeros(1)
+        heard = path.query_times[inside] if inside.any() else np.zeros(1)
+        query = piece.aligned.query.pitches - found.key
+        details = {
+            "confidence": round(sure, 4),
+            "key_shift": round(found.key, 2),
+            "tempo_ratio": round(1 / found.ratio, 3),
+            "distance": round(found.distance, 3),
+            "contour": {
+                "times": np.round(piece.begin + path.query_times, 2).tolist(),
+                "query": np.round(query, 2).tolist(),
+                "target": np.round(query - path.residuals, 2).tolist(),
+            },
+        }
+        hits.append(
+            Hit(
+                track=track,
+                score=sure,
+                start=round(max(0.0, float(times[0])), 3),
+                end=round(min(track.duration, float(times[-1]) + HOP), 3),
+                query_start=round(piece.begin + float(heard[0]), 3),
+                query_end=round(piece.begin + float(heard[-1]) + HOP, 3),
+                by=melody.NAME,
+                details=details,
+                show=None if show is None else lambda hit: show([hit]),
+            )
+        )
+    return tuple(hits)

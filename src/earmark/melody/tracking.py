@@ -1,0 +1,107 @@
+"""From sound to a contour, block by block.
+
+A `Tracker` takes audio as it comes and keeps only what each frame may be; at the end one path is
+laid through all of it, and a contour frame takes the middle of the voiced pitches in it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from earmark.melody import pitch
+from earmark.melody.notes import HOP
+from earmark.melody.pitch import Candidates, PitchTrack
+from earmark.types import Clip, Float32Array
+
+_BLOCK = 512
+"""Frames computed at once."""
+
+_ISLAND = 0.06
+"""Seconds below which a voiced stretch between silences is no note."""
+
+
+class Tracker:
+    """Follows the pitch of one recording.
+
+    Times: frame i lies around sample ``i * STEP``; the audio is taken to begin with silence.
+    """
+
+    def __init__(self) -> None:
+        self._samples = np.zeros(pitch.FRAME // 2, np.float32)
+        self._found: list[Candidates] = []
+        self.length = 0
+
+    def push(self, samples: Float32Array) -> None:
+        """Take the next samples, shape (n,), at `pitch.SAMPLE_RATE`."""
+        self.length += len(samples)
+        self._samples = np.concatenate([self._samples, samples])
+        block = _BLOCK * pitch.STEP
+        while len(self._samples) >= block + pitch.FRAME:
+            self._take(self._samples[: block - pitch.STEP + pitch.FRAME])
+            self._samples = self._samples[block:]
+
+    def finish(self) -> tuple[Float32Array, float]:
+        """Return the contour, shape (frames,), and how sure it is of it, 0 to 1."""
+        done = sum(len(part) for part in self._found)
+        missing = -(-self.length // pitch.STEP) - done
+        if missing > 0:
+            needed = (missing - 1) * pitch.STEP + pitch.FRAME
+            self._take(np.pad(self._samples, (0, max(0, needed - len(self._samples))))[:needed])
+        track = pitch.best_path(_joined(self._found))
+        return contour(without_islands(track)), certainty(track)
+
+    def _take(self, samples: Float32Array) -> None:
+        frames = np.lib.stride_tricks.sliding_window_view(samples, pitch.FRAME)[:: pitch.STEP]
+        self._found.append(pitch.frame_candidates(frames))
+
+
+def track_clip(clip: Clip) -> tuple[Float32Array, float]:
+    """Return the contour of a clip, shape (frames,), and how sure it is of it."""
+    clip.check_rate(pitch.SAMPLE_RATE)
+    tracker = Tracker()
+    tracker.push(clip.samples)
+    return tracker.finish()
+
+
+def _joined(parts: list[Candidates]) -> Candidates:
+    none = np.zeros((0, pitch.CANDIDATES), np.float32)
+    return Candidates(
+        np.concatenate([none, *(p.pitches for p in parts)]),
+        np.concatenate([none, *(p.strengths for p in parts)]),
+        np.concatenate([none[:, 0], *(p.levels for p in parts)]),
+    )
+
+
+def without_islands(track: PitchTrack, *, seconds: float = _ISLAND) -> PitchTrack:
+    """Return the track without voiced stretches that are too short to be notes."""
+    voiced = np.concatenate([[False], track.pitches > 0, [False]])
+    edges = np.flatnonzero(voiced[1:] != voiced[:-1]).reshape(-1, 2)
+    shortest = seconds * pitch.SAMPLE_RATE / pitch.STEP
+    pitches = track.pitches.copy()
+    for begin, end in edges[(edges[:, 1] - edges[:, 0]) < shortest]:
+        pitches[begin:end] = 0
+    return PitchTrack(pitches, np.where(pitches > 0, track.confidence, 0).astype(np.float32))
+
+
+def contour(track: PitchTrack) -> Float32Array:
+    """Return a pitch track as a contour: the median of the voiced pitches of each frame of `HOP`.
+
+    A frame of which less than half is voiced is a rest.
+    """
+    per = HOP * pitch.SAMPLE_RATE / pitch.STEP
+    frames = int(np.ceil(len(track.pitches) / per))
+    width = int(np.ceil(per))
+    first = np.floor(np.arange(frames) * per + 0.5).astype(np.int64)
+    index = first[:, None] + np.arange(width)
+    values = np.pad(track.pitches, (0, width + 1))[np.minimum(index, len(track.pitches))]
+    voiced = values > 0
+    count = voiced.sum(axis=1)
+    ordered = np.sort(np.where(voiced, values, np.inf), axis=1)
+    middle = np.take_along_axis(ordered, np.maximum(0, (count - 1) // 2)[:, None], axis=1)[:, 0]
+    return np.where(2 * count >= width, middle, 0).astype(np.float32)
+
+
+def certainty(track: PitchTrack) -> float:
+    """How sure it is that a track is one melody: the mean strength of what is voiced."""
+    voiced = track.pitches > 0
+    return float(np.clip(track.confidence[voiced].mean(), 0, 1)) if voiced.any() else 0.0

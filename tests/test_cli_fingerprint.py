@@ -1,0 +1,194 @@
+"""``earmark fingerprint`` from the layout of the published data set to a table, end to end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from earmark import cli
+from nafp_data import TINY_NET, make_dataset
+
+Answer = tuple[int, str, str]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    work = tmp_path_factory.mktemp("fingerprint")
+    make_dataset(work / "data", tracks=4, seconds=4.0)
+    (work / "run.toml").write_text(
+        f"""
+        [folders]
+        data = "{work / "data"}"
+        [model.published]
+        channels = {list(TINY_NET.channels)}
+        ndim = 16
+        hidden = 4
+        [optimizer]
+        batch = 8
+        epochs = 2
+        steps_per_epoch = 2
+        [run]
+        device = "cpu"
+        test_tracks = 2
+        """
+    )
+    return work
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], work: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(work)
+
+    def call(*args: object) -> Answer:
+        code = cli.run(["fingerprint", *map(str, args)])
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return call
+
+
+def refused(answer: Answer, *words: str) -> None:
+    code, out, err = answer
+    assert (code, out) == (2, ""), err
+    error, *rest = err.strip().splitlines()
+    assert error.startswith("error: ")
+    assert all(line.startswith("hint: ") for line in rest)
+    for word in words:
+        assert word in err
+
+
+@pytest.fixture(scope="module")
+def trained(work: Path, request: pytest.FixtureRequest) -> Path:
+    pytest.importorskip("torch")
+    config = str(work / "run.toml")
+    runs = str(work / "fingerprints")
+    assert cli.run(["fingerprint", "train", "demo", "--config", config, "--runs", runs]) == 0
+    return work / "fingerprints" / "demo"
+
+
+def test_train_generate_evaluate(run, trained: Path) -> None:
+    code, out, err = run("train", "demo", "--json")  # nothing left to do: its own configuration
+    assert code == 0, err
+    answer = json.loads(out)
+    assert answer["epoch"] == 2
+    assert answer["checkpoint"].endswith("ckpt-0002.pt")
+    code, out, err = run("generate", "demo", "--json")
+    assert code == 0, err
+    made = json.loads(out)
+    assert made["parts"]["db"] == made["parts"]["query"] == {"tracks": 2, "rows": 14}
+    assert made["ndim"] == 16
+    assert made["encoder"] == "demo/0002"
+    code, out, err = run("evaluate", "demo", "--index", "l2", "--json", "--lengths", "1,3")
+    assert code == 0, err
+    report = json.loads(out)
+    assert set(report["top1_exact"]) == {"1", "3"}
+    assert (report["index"], report["seed"], report["library_size"]) == ("l2", 0, 28)
+    assert report["encoder"].startswith("demo/0002 (")
+    code, table, _ = run("evaluate", made["folder"], "--test-ids", "all", "--skip-dummy")
+    assert code == 0
+    assert "top-1 exact" in table
+    assert "14 rows" in table
+
+
+def test_another_checkpoint_has_a_folder_of_its_own(run, trained: Path) -> None:
+    code, out, err = run("generate", "demo", "1", "--skip-dummy", "--json")
+    assert code == 0, err
+    assert Path(json.loads(out)["folder"]).name == "0001"
+    refused(run("generate", "demo", "9"), "no checkpoint '9'", "0001, 0002")
+    refused(run("evaluate", "demo", "9"), "no fingerprints")
+
+
+def test_another_configuration_is_refused_with_the_difference(run, trained: Path) -> None:
+    change = ("--set", "model.published.hidden=8", "--set", "augment.published.gain=[0.5, 1]")
+    for command in ("train", "generate"):
+        refused(
+            run(command, "demo", *change),
+            "model.published.hidden: 4 against 8",
+            "augment.published.gain: (0.1, 1.0) against (0.5, 1.0)",
+        )
+    refused(run("generate", "demo", "--config", "run.toml", *change[:2]), "hidden: 4 against 8")
+    moved = run(
+        "generate", "demo", "--config", "run.toml", "--skip-dummy", "--set", "run.threads=1"
+    )
+    assert moved[0] == 0, moved[2]
+
+
+def test_corrupt_music_is_named_and_training_goes_on(run, work: Path) -> None:
+    pytest.importorskip("torch")
+    folder = work / "mixed"
+    for path in (work / "data" / "music" / "train-10k-30s").rglob("*.wav"):
+        folder.mkdir(exist_ok=True)
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "broken.mp3").write_bytes(b"no music")
+    options = ("--set", f"folders.music={folder}", "--epochs", "1")
+    code, out, err = run("train", "mixed", "--config", "run.toml", *options, "--json")
+    assert code == 1
+    assert [Path(f["path"]).name for f in json.loads(out)["failed"]] == ["broken.mp3"]
+    assert "broken.mp3" in err
+
+
+def test_any_folder_by_the_shipped_network(run, work: Path) -> None:
+    source = work / "data" / "music" / "test-query-db-500-30s"
+    code, out, err = run("generate", "shipped", "--source", source, "--json")
+    assert code == 0, err
+    made = json.loads(out)
+    assert made["parts"]["query"]["rows"] == 14
+    shape = np.load(Path(made["folder"]) / "db_shape.npy")
+    rows = np.memmap(Path(made["folder"]) / "db.mm", "float32", "r", shape=tuple(shape))
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1.0, atol=1e-5)
+    code, out, _ = run("evaluate", "shipped", "--index", "l2", "--lengths", "5", "--json")
+    assert code == 0
+    assert json.loads(out)["top1_near"]["5"] >= 0.5
+    only = run("generate", "shipped", "--source", source / "db", "--no-queries", "--to", "rows")
+    assert only[0] == 0
+    assert sorted(p.name for p in Path("rows").iterdir()) == [
+        *("db.mm", "db_shape.npy", "db_tracks.csv", "made_by.json")
+    ]
+
+
+def test_queries_are_made_where_a_folder_has_none(run, work: Path) -> None:
+    pytest.importorskip("torch")
+    source = work / "data" / "music" / "test-query-db-500-30s" / "db"
+    first = run("generate", "shipped", "--source", source, "--to", "a", "--json")
+    again = run("generate", "shipped", "--source", source, "--to", "b", "--json")
+    other = run("generate", "shipped", "--source", source, "--to", "c", "--seed", "1", "--json")
+    assert [a[0] for a in (first, again, other)] == [0, 0, 0], first[2]
+    a, b, c = (Path(f"{name}/query.mm").read_bytes() for name in "abc")
+    assert a == b
+    assert a != c
+    assert a != Path("a/db.mm").read_bytes()
+
+
+def test_the_configuration_is_printed(run, tmp_path: Path) -> None:
+    import tomllib
+
+    code, out, _ = run("train", "--print-config", "--preset", "compact", "--set", "run.threads=3")
+    assert code == 0
+    read = tomllib.loads(out)
+    assert read["model"]["kind"] == "compact"
+    assert read["run"]["threads"] == 3
+    (tmp_path / "all.toml").write_text(out)
+    assert run("train", "--print-config", "--config", tmp_path / "all.toml")[1] == out
+
+
+def test_wrong_usage(run, work: Path) -> None:
+    refused(run("train"), "NAME")
+    refused(run("train", "../x"), "name")
+    refused(run("train", "x", "--set", "optimizer.bach=3"), "bach", "'batch'")
+    refused(run("train", "x", "--config", "none.toml"), "none.toml")
+    refused(run("train", "x"), "needs music", "folders.music")
+    refused(run("generate", "nobody", "--source", work / "data"), "no checkpoint")
+    refused(run("generate", "shipped"), "test set", "--source")
+    refused(run("evaluate", "nobody"), "no fingerprints", "generate nobody")
+    refused(run("evaluate", "x", "--lengths", "0"), "--lengths")
+    refused(run("evaluate", "x", "--lengths", "a"), "lengths")
+
+
+def test_without_torch_it_says_what_to_install(run, work: Path, monkeypatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "torch", None)
+    refused(run("train", "x", "--config", "run.toml"), "PyTorch", "earmark[train]")
