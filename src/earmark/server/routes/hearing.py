@@ -68,8 +68,8 @@ async def tag(request: Request, served: Server, access: Caller) -> Json:
 
     def work() -> dict[str, Any]:
         method = served.method("tag")
-        options = known_parameters(method, labels=labels, k=asked.k)
-        return tag_document(method(as_clip(served, upload), **options))
+        options = known_parameters(method, labels=labels, k=asked.k, moments=True)
+        return tag_document(method([as_clip(served, upload)], **options)[0])
 
     return Json(await served.run(work))
 
