@@ -13,7 +13,8 @@ from earmark.server import asking, intake
 from earmark.server.access import Access
 from earmark.server.asking import Count, SearchAsked, TrackId, Where
 from earmark.server.context import Caller, Served, Server, hit_json, known_parameters
-from earmark.server.documents import UPLOAD_BODY, Answer, problems
+from earmark.server.documents import Answer, problems
+from earmark.server.documents import upload as upload_body
 from earmark.server.filters import check_where
 from earmark.server.problems import Json, Problem
 from earmark.types import Clip
@@ -27,7 +28,7 @@ async def search(asked: Annotated[SearchAsked, Query()], served: Server, access:
     return await _answer(served, access, asked, None)
 
 
-@router.post("/search", response_model=Answer, openapi_extra=UPLOAD_BODY)
+@router.post("/search", response_model=Answer, openapi_extra=upload_body(SearchAsked))
 async def search_upload(request: Request, served: Server, access: Caller) -> Json:
     """Find what resembles an uploaded sound; other parameters as for GET."""
     upload = await intake.read_upload(request)
