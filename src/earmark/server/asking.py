@@ -54,6 +54,7 @@ class SearchAsked(Asked):
     within: list[Annotated[int, Field(ge=1, le=LARGEST_ID)]] = Field(
         [], max_length=1000, description="Only among these tracks (a former answer)."
     )
+    exact: bool = Field(False, description="Look at every row, whatever the indexes say.")
     explain: bool = False
 
 
