@@ -118,10 +118,17 @@ class RemoteLibrary(Library):
         k: int = 10,
         every: bool = False,
         confidence: float | None = None,
+        exact_range: bool = False,
         where: str | None = None,
     ) -> Hits:
         """Tell which recordings a clip was taken from; see `Library.identify`."""
-        asked = {"k": _positive("k", k), "all": every, "confidence": confidence, "where": where}
+        asked = {
+            "k": _positive("k", k),
+            "all": every,
+            "confidence": confidence,
+            "exact_range": exact_range,
+            "where": where,
+        }
         return self._hear("/identify", audio, asked)
 
     def _hear(self, path: str, audio: AudioLike, asked: Mapping[str, Any]) -> Hits:

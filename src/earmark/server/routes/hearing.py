@@ -35,6 +35,7 @@ async def identify(request: Request, served: Server, access: Caller) -> Json:
             k=asked.k,
             every=asked.all,
             confidence=asked.confidence,
+            exact_range=asked.exact_range,
             where=asked.where,
         )
         return hits_json(hits, served, access)
