@@ -61,11 +61,3 @@ def planned_group(name: str, what: str, commands: Sequence[click.Command]) -> cl
 
 
 mcp = planned("mcp", "Serve the library to assistants.", answers=False)
-models = planned_group(
-    "models",
-    "List and pull model files.",
-    [
-        planned("list", "List model files."),
-        planned("pull", "Fetch a model's files.", click.argument("name", metavar="NAME")),
-    ],
-)
