@@ -61,13 +61,17 @@ def test_db_front_ends_agree_with_the_slow_twin(module) -> None:
 
 def test_clap_front_end_agrees_with_transformers() -> None:
     transformers = pytest.importorskip("transformers")
-    extractor = transformers.ClapFeatureExtractor(truncation="rand_trunc", padding="repeatpad")
+    extractor = transformers.ClapFeatureExtractor(
+        frequency_min=50, truncation="rand_trunc", padding="repeatpad"
+    )
     for seconds in (10.0, 3.3, 0.02):
         samples = sound(seconds, 48_000)
         given = extractor(samples, sampling_rate=48_000, return_tensors="np")["input_features"]
         found = clap.features(repeat_padded(samples[None], 480_000))
         assert found.shape == given.shape == (1, 1, 1001, 64)
-        assert np.abs(found - given).max() < 1e-4
+        away = np.abs(found - given)
+        assert away[given > given.max() - 80].max() < 1e-4
+        assert away.max() < 0.02  # near the floor, where float32 leaves fewer digits
 
 
 def slow_vggish(samples: Float32Array) -> Float64Array:
