@@ -70,7 +70,7 @@ def test_clap_front_end_agrees_with_transformers() -> None:
         found = clap.features(repeat_padded(samples[None], 480_000))
         assert found.shape == given.shape == (1, 1, 1001, 64)
         away = np.abs(found - given)
-        assert away[given > given.max() - 80].max() < 1e-4
+        assert away[given > given.max() - 40].max() < 1e-4
         assert away.max() < 0.02  # near the floor, where float32 leaves fewer digits
 
 
