@@ -278,4 +278,6 @@ def _options(settings: Settings) -> dict[str, dict[str, JSON]]:
     return {
         "timbre": {"profile": settings.timbre_profile},
         "efficientat": {"model": settings.efficientat_model},
+        "clap": {"model": settings.clap_model, "hop": settings.clap_hop},
+        "vggish": {"profile": settings.vggish_profile},
     }
