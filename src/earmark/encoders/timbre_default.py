@@ -61,6 +61,8 @@ class Described:
         The rows' second form: timbre and aspects.
     said : mapping of float32 arrays, shape (n,)
         As `earmark.features.timbre.aspects`.
+    midi : float32 array, shape (n,)
+        Pitch by subharmonic summation, as a MIDI number, whether there is one or not.
     bounds : int64 array, shape (n, 2)
         First sample and end of the sound in each.
     """
@@ -68,6 +70,7 @@ class Described:
     vectors: Float32Array
     refine: Float32Array
     said: Mapping[str, Float32Array]
+    midi: Float32Array
     bounds: Int64Array
 
 
@@ -158,7 +161,8 @@ class Default:
         said = aspects(found, spectra)
         level = timbre_aspects.level_db(segments)
         block = timbre_aspects.block(found, said, pitch.hz, pitch.confidence, level)
-        return Described(vectors, timbre_aspects.joined(vectors, block), said, limits)
+        midi = (69 + 12 * np.log2(pitch.hz / 440)).astype(np.float32)
+        return Described(vectors, timbre_aspects.joined(vectors, block), said, midi, limits)
 
     def session(self) -> DefaultSession:
         """Begin a new track."""
@@ -268,7 +272,8 @@ class DefaultSession:
         if self._length <= _FACTS:
             samples = np.concatenate(self._head)
             begin, end = bounds(samples - samples.mean())
-            found |= timbre_facts.facts(samples, samples[begin:end])
+            midi = float(np.median(np.concatenate([d.midi for d in self._described])))
+            found |= timbre_facts.facts(samples, samples[begin:end], second_midi=midi)
         return found
 
 
