@@ -67,9 +67,9 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def filled(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A library of these sounds; tests only read it."""
+    """A library of these sounds, in bits whose distances are exact; tests only read it."""
     home = tmp_path_factory.mktemp("libraries") / "library"
-    settings = Settings(cache=str(home.parent / "cache"))
+    settings = Settings(cache=str(home.parent / "cache"), timbre_profile="zounds")
     with earmark.open(home, settings=settings) as lib:
         report = lib.add(sounds, metadata=sounds / "tags.csv", executor="serial")
     assert (report.added, report.failed) == (12, ())

@@ -50,7 +50,7 @@ class Settings:
     seed : int
         Seed of everything random.
     timbre_profile : str
-        Profile of the `timbre` encoder for new libraries.
+        Profile of the `timbre` encoder for new libraries: default, zounds or own.
     efficientat_model : str
         Model of the `efficientat` encoder for new libraries: mn04 or mn10.
     clap_model : str
@@ -72,7 +72,7 @@ class Settings:
     feature_cache_mb: int = 1024
     salvage: bool = False
     seed: int = 0
-    timbre_profile: str = "zounds"
+    timbre_profile: str = "default"
     efficientat_model: str = "mn04"
     clap_model: str = "larger_clap_music_and_speech"
     clap_template: str = ""

@@ -16,7 +16,7 @@ import numpy as np
 from earmark import match
 from earmark import where as filters
 from earmark.errors import QueryError, nearest
-from earmark.library import probes
+from earmark.library import aspects, narrowing, probes
 from earmark.library.hits import Hits, Renderer
 from earmark.library.probes import Liked
 from earmark.library.questions import Question, name_of
@@ -25,6 +25,7 @@ from earmark.library.wishes import Wish, Wishes, wishes_of
 from earmark.library.wording import GetEncoder, TextVectors, as_probe, by_labels, readers
 from earmark.match import TrackMatch
 from earmark.types import (
+    AspectEncoder,
     Encoded,
     Encoder,
     EncoderSpec,
@@ -103,8 +104,8 @@ def answer(
         question=question,
         asked=asked,
         wishes=wishes,
-        where=expr,
-        tracks=None if expr is None else store.track_ids(expr),
+        where=narrowing.narrowed(store, expr, question.within),
+        tracks=narrowing.tracks(store, expr, question.within),
         get_encoder=get_encoder,
         texts=texts or TextVectors(),
         salvage=salvage,
@@ -210,6 +211,9 @@ def _rankings(search: _Search) -> tuple[list[_Ranking], tuple[str, ...]]:
 def _by_resemblance(search: _Search, reading: Mapping[str, Encoder]) -> list[_Ranking]:
     """One ranking per encoder for recordings and tracks to resemble, or not."""
     question, asked, wishes = search.question, search.asked, search.wishes
+    weighed = _weighed(asked, question, search.get_encoder)
+    if weighed:
+        asked = {name: asked[name] for name in weighed}
     liked = [wish.thing for wish in wishes.sounds if wish.thing is not None]
     good = [(_rows_of(search, wish, reading), wish.weight) for wish in wishes.sounds]
     bad = [(_rows_of(search, wish, reading), wish.weight) for wish in wishes.unliked]
@@ -229,7 +233,13 @@ def _by_resemblance(search: _Search, reading: Mapping[str, Encoder]) -> list[_Ra
             Weighted(rows[name], w) for rows, w in bad if name in rows and len(rows[name].rows)
         ]
         if present:
-            matches = search_probes(search.store, spec, present, avoided, options)
+            if name in weighed:
+                encoder, weights = weighed[name]
+                matches = aspects.search(
+                    search.store, spec, encoder, present, avoided, weights, options
+                )
+            else:
+                matches = search_probes(search.store, spec, present, avoided, options)
             rankings.append(_ranking(name, matches))
     if not rankings:
         raise QueryError(
@@ -237,6 +247,26 @@ def _by_resemblance(search: _Search, reading: Mapping[str, Encoder]) -> list[_Ra
             hint="choose a louder or longer moment",
         )
     return rankings
+
+
+def _weighed(
+    asked: Mapping[str, EncoderSpec], question: Question, get_encoder: GetEncoder
+) -> dict[str, tuple[AspectEncoder, dict[str, float]]]:
+    """Encoders that can weigh aspects, with the weights; empty if none are asked for."""
+    if not question.aspect:
+        return {}
+    encoders = {name: get_encoder(name) for name in asked}
+    found: dict[str, tuple[AspectEncoder, dict[str, float]]] = {
+        name: (encoder, aspects.checked(question.aspect, encoder))
+        for name, encoder in encoders.items()
+        if isinstance(encoder, AspectEncoder)
+    }
+    if not found:
+        raise QueryError(
+            f"aspects need an encoder that knows them, got {', '.join(asked)}",
+            hint="earmark rebuild --encoder timbre --profile default",
+        )
+    return found
 
 
 def _ranking(name: str, matches: Sequence[TrackMatch]) -> _Ranking:
@@ -362,5 +392,6 @@ def _hit(
         query_end=query[1],
         by="+".join(liked),
         ranks=ranks,
+        aspects={} if best is None else best.aspects,
         show=_one_by_one(show),
     )
