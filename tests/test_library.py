@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from earmark.errors import (
 )
 from earmark.library.probes import stored_rows
 from earmark.moments import Moment
+from serving import serving
 
 RATE = 22050
 KINDS = ("flute", "organ", "noise", "drum")
@@ -65,28 +67,47 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def filled(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A library of these sounds; tests only read it."""
+    """A library of these sounds, in bits whose distances are exact; tests only read it."""
     home = tmp_path_factory.mktemp("libraries") / "library"
-    settings = Settings(cache=str(home.parent / "cache"))
+    settings = Settings(cache=str(home.parent / "cache"), timbre_profile="zounds")
     with earmark.open(home, settings=settings) as lib:
         report = lib.add(sounds, metadata=sounds / "tags.csv", executor="serial")
     assert (report.added, report.failed) == (12, ())
     return home
 
 
-@pytest.fixture
-def lib(filled: Path):
+@pytest.fixture(scope="session")
+def address(filled: Path):
+    """The same library, served."""
+    pytest.importorskip("fastapi")
+    with serving(filled, settings=Settings(cache=str(filled.parent / "cache"))) as url:
+        yield url
+
+
+@pytest.fixture(params=["local", "remote"])
+def lib(request, filled: Path):
+    """The library itself, then the same behind a server."""
     settings = Settings(cache=str(filled.parent / "cache"))
-    with earmark.open(filled, create=False, settings=settings) as library:
+    place = filled if request.param == "local" else request.getfixturevalue("address")
+    with earmark.open(place, create=False, settings=settings) as library:
         yield library
 
 
-@pytest.fixture
-def own(filled: Path, tmp_path: Path):
-    """A copy of the library that a test may change."""
+@pytest.fixture(params=["local", "remote"])
+def own(request, filled: Path, tmp_path: Path):
+    """A copy of the library that a test may change, itself or behind a server."""
     shutil.copytree(filled, tmp_path / "library")
-    with earmark.open(tmp_path / "library", settings=Settings()) as library:
-        yield library
+    with ExitStack() as stack:
+        place = tmp_path / "library"
+        if request.param == "remote":
+            pytest.importorskip("fastapi")
+            place = stack.enter_context(serving(place))
+        yield stack.enter_context(earmark.open(place, settings=Settings()))
+
+
+def only_local(fixture: str):
+    """For what needs the library itself."""
+    return pytest.mark.parametrize(fixture, ["local"], indirect=True)
 
 
 def names(hits) -> list[str]:
@@ -247,7 +268,7 @@ def test_unlike_subtracts(lib):
     likes = {h.track.id: h.score for h in lib.search(like=tracks["flute_0"], k=12)}
     bad = {h.track.id: h.score for h in lib.search(like=tracks["organ_0"], k=12)}
     assert {h.track.id: h.score for h in hits} == pytest.approx(
-        {t: likes[t] - bad[t] for t in likes}
+        {t: likes[t] - bad[t] for t in likes}, abs=3e-6
     )
     assert hits[-1].track.tags["genre"] == "organ"
 
@@ -279,7 +300,9 @@ def test_words_and_a_recording_are_fused_by_rank(lib, sounds):
     assert both
     assert hits[0].by == "timbre+metadata"
     for hit in hits:
-        assert hit.score == pytest.approx(sum(1 / (20 + rank) for rank in hit.ranks.values()))
+        assert hit.score == pytest.approx(
+            sum(1 / (20 + rank) for rank in hit.ranks.values()), abs=1e-6
+        )
         assert (hit.start is None) == ("timbre" not in hit.ranks)
 
 
@@ -409,6 +432,7 @@ def test_remove_and_set_tags(own):
     assert "organ_0" not in names(own.search(audio=tracks["organ_0"].path))
 
 
+@only_local("own")
 def test_add_reports_and_forecasts(own, sounds, tmp_path):
     extra = tmp_path / "extra"
     af.write_wav(extra / "new.wav", sound("drum", 5), RATE)
@@ -423,6 +447,7 @@ def test_add_reports_and_forecasts(own, sounds, tmp_path):
     assert report.seconds > 0
 
 
+@only_local("lib")
 def test_info_names_encoders_and_advice(lib):
     info = lib.info()
     assert info["tracks"] == 12
@@ -434,6 +459,7 @@ def test_info_names_encoders_and_advice(lib):
     assert info["advice"] == []
 
 
+@only_local("own")
 def test_verify_rebuild_and_compact(own, sounds):
     assert own.verify() == ()
     (shard,) = Path(own.url).rglob("*.rows")
@@ -453,6 +479,7 @@ def test_verify_rebuild_and_compact(own, sounds):
         assert len(again) == 11
 
 
+@only_local("own")
 def test_refit_replaces_the_codebook(own):
     before = own.info()["encoders"][0]["revision"]
     assert names(own.search(like=1, k=1))
@@ -469,6 +496,7 @@ def test_export_goes_through_filters(lib):
     assert lib.export("csv").count(b"\n") == 13
 
 
+@only_local("lib")
 def test_stored_rows_of_a_moment(lib):
     every = stored_rows(lib.store, "timbre", 1)
     part = stored_rows(lib.store, "timbre", 1, start=1.0, end=1.5)

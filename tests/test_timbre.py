@@ -236,7 +236,7 @@ def test_spec_and_state_make_the_same_encoder_again(fitted: timbre.Zounds) -> No
 )
 def test_foreign_state_is_refused(state: dict[str, np.ndarray]) -> None:
     with pytest.raises(EncoderError, match="must be a finite float32 array codebook"):
-        timbre.create({}, state)
+        timbre.create({"profile": "zounds"}, state)
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

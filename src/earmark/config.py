@@ -50,9 +50,18 @@ class Settings:
     seed : int
         Seed of everything random.
     timbre_profile : str
-        Profile of the `timbre` encoder for new libraries.
+        Profile of the `timbre` encoder for new libraries: default, zounds or own.
     efficientat_model : str
         Model of the `efficientat` encoder for new libraries: mn04 or mn10.
+    clap_model : str
+        Checkpoint of the `clap` encoder for new libraries.
+    clap_template : str
+        What a text is put into before CLAP reads it, ``{q}`` in its place; empty for the
+        checkpoint's own, ``{q}`` for none.
+    clap_hop : float
+        Seconds between CLAP's windows of 10 s, for new libraries.
+    vggish_profile : str
+        Profile of the `vggish` encoder for new libraries: concat or mean.
     """
 
     library: str = ""
@@ -63,8 +72,12 @@ class Settings:
     feature_cache_mb: int = 1024
     salvage: bool = False
     seed: int = 0
-    timbre_profile: str = "zounds"
+    timbre_profile: str = "default"
     efficientat_model: str = "mn04"
+    clap_model: str = "larger_clap_music_and_speech"
+    clap_template: str = ""
+    clap_hop: float = 10.0
+    vggish_profile: str = "concat"
 
     def __post_init__(self) -> None:
         if self.workers < 0:

@@ -43,6 +43,10 @@ def _rebuild(
     return error
 
 
+class Doubtful(UserWarning):
+    """Something can be used, but its answers are likely poor."""
+
+
 class UsageError(EarmarkError):
     """An argument is wrong, or two of them contradict each other."""
 

@@ -38,6 +38,8 @@ class TrackMatch:
         The moment in the track, in seconds: the single best row.
     query_start, query_end : float
         The query's row that it answers, in seconds.
+    aspects : mapping
+        Similarity and differences by name, where aspects were weighed.
     """
 
     track: int
@@ -47,6 +49,7 @@ class TrackMatch:
     end: float
     query_start: float
     query_end: float
+    aspects: Mapping[str, float] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -41,6 +43,7 @@ def run(args: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # names that are not UTF-8 pass through unchanged
             stream.reconfigure(errors="surrogateescape")
+    warnings.showwarning = _show_warning
     try:
         code = root.main(args=args, prog_name="earmark", standalone_mode=False)
         sys.stdout.flush()
@@ -60,6 +63,10 @@ def run(args: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _say(_os_message(error), None)
     return code if isinstance(code, int) else 0
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print("warning:", " ".join(str(message).split()), file=sys.stderr)
 
 
 def _say(message: str, hint: str | None) -> int:

@@ -74,6 +74,8 @@ def verify(library: str | None, as_json: bool) -> int:
     metavar="KIND",
     help="Kind of the search indexes: auto, flat, ivf, ivfpq, ivfpq-rr or hnsw.",
 )
+@click.option("--profile", metavar="NAME", help="Go over to timbre's default, zounds or own.")
+@click.option("--labels", metavar="FIELD", help="With --fit timbre: the tag that names kinds.")
 @click.option("--workers", type=click.IntRange(min=0), help="Processes [default: one per core].")
 @common.json_option
 @common.library_option
@@ -83,11 +85,20 @@ def rebuild(
     fit: str | None,
     encoder: str | None,
     index: str | None,
+    profile: str | None,
+    labels: str | None,
     workers: int | None,
 ) -> int:
     """Derive indexes, codebooks or rows anew, and mend what is damaged."""
     with common.open_library(library, workers=workers) as lib, progress.shown() as on_progress:
-        report = lib.rebuild(fit=fit, encoder=encoder, index=index, on_progress=on_progress)
+        report = lib.rebuild(
+            fit=fit,
+            encoder=encoder,
+            index=index,
+            profile=profile,
+            labels=labels,
+            on_progress=on_progress,
+        )
     if as_json:
         common.print_json(report.to_json())
     else:

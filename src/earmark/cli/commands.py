@@ -50,13 +50,13 @@ COMMANDS: Mapping[str, Entry] = {
     "verify": Entry("care", "verify", "Check all that is stored against its checksums.", _CARE),
     "rebuild": Entry("care", "rebuild", "Derive indexes, codebooks or rows anew; mend.", _CARE),
     "compact": Entry("care", "compact", "Free the space of what was removed.", _CARE),
+    "models": Entry("models", "models", "List and pull model files.", _CARE),
     "evaluate": Entry("evaluate", "evaluate", "Measure how well searches do.", _CARE),
     "fingerprint": Entry(
         "fingerprint", "fingerprint", "Train a fingerprinter, and examine what it makes.", _CARE
     ),
     "serve": Entry("serve", "serve", "Serve the library to browsers, programs, players.", _ASK),
     "mcp": _later("mcp", "Serve the library to assistants."),
-    "models": _later("models", "List and pull model files."),
 }
 
 

@@ -36,6 +36,11 @@ def _filling(function: F) -> F:
             metavar="A,B",
             help="[default: those of the library, else timbre]",
         ),
+        click.option(
+            "--profile",
+            metavar="NAME",
+            help="Of the encoder timbre: default, zounds or own.  [default: the library's]",
+        ),
         click.argument("paths", nargs=-1, required=True, metavar="PATH..."),
     ):
         function = option(function)

@@ -5,7 +5,7 @@ Their options are those that the feature will have, so that scripts can be writt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -50,22 +50,4 @@ def planned(
     )(function)
 
 
-def planned_group(name: str, what: str, commands: Sequence[click.Command]) -> click.Group:
-    """Make a group of planned commands."""
-    group = click.Group(
-        name, help=f"{what}\n\nNot in this version: this feature comes in a later version."
-    )
-    for command in commands:
-        group.add_command(command)
-    return group
-
-
 mcp = planned("mcp", "Serve the library to assistants.", answers=False)
-models = planned_group(
-    "models",
-    "List and pull model files.",
-    [
-        planned("list", "List model files."),
-        planned("pull", "Fetch a model's files.", click.argument("name", metavar="NAME")),
-    ],
-)

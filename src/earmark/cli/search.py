@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from earmark.cli import common
-from earmark.errors import NotAvailable
+from earmark.errors import UsageError
 
 if TYPE_CHECKING:
     from earmark.library.hits import Hits
@@ -27,15 +27,16 @@ _PLAY = click.option("--play", is_flag=True, help="Play the hits, best first, if
 @click.option("--by", multiple=True, metavar="KIND_OR_ENCODER", help="Who may answer.")
 @common.where_option
 @click.option("--exclude-self", is_flag=True, help="Leave out the query's own file.")
-@click.option("--aspect", metavar="NAME=W,...", help="Weigh aspects of sound [a later version].")
-@click.option("--explain", is_flag=True, help="Show the rank with each encoder.")
+@click.option("--aspect", metavar="NAME=W,...", help="Weigh aspects: timbre=1,pitch=.3,darker=.2.")
+@click.option("--within", metavar="FILE_OR_-", help="Only among a former answer: JSON, ids, paths.")
+@click.option("--explain", is_flag=True, help="Show the rank with each encoder, and aspects.")
 @_K
 @click.option("--exact", is_flag=True, help="Look at every row, whatever the indexes say.")
 @_PLAY
 @common.json_option
 @common.library_option
 def search(
-    library: str | None, as_json: bool, play: bool, explain: bool, aspect: str | None, **asked: Any
+    library: str | None, as_json: bool, play: bool, explain: bool, within: str | None, **asked: Any
 ) -> int:
     """Find moments by example (--audio), by likeness (--like, --unlike) or by words.
 
@@ -45,12 +46,13 @@ def search(
     --unlike "voice^2".  A file that is named with --like but is not in the library is decoded.
     Several encoders, or words together with a recording, are fused by rank.  Exit code 1: nothing
     found.
+
+    Aspects: timbre, spectrum, envelope, pitch, loudness.  Pulls away from the example: brighter,
+    darker, longer, shorter, harder or softer attack, noisier, tonal (brightness=+0.2 is the same
+    as brighter=.2).
     """
-    if aspect is not None:
-        raise NotAvailable(
-            "'--aspect' comes in a later version of earmark",
-            hint="--like and --unlike steer a search now",
-        )
+    if within is not None:
+        asked["within"] = _former(within)
     asked["by"] = common.split_names(asked["by"])
     with common.open_library(library) as lib:
         hits = lib.search(**asked)
@@ -72,6 +74,20 @@ def random(
     with common.open_library(library) as lib:
         hits = lib.random(k, seed=seed, where=where)
     return _answer(hits, as_json=as_json, explain=False, play=play)
+
+
+def _former(source: str) -> list[int | str]:
+    """Read a former answer from a file, or with - from standard input."""
+    from earmark.library import narrowing
+
+    try:
+        with click.open_file(source, encoding="utf-8", errors="surrogateescape") as file:
+            return narrowing.read(file.read())
+    except OSError as error:
+        raise UsageError(
+            f"the former answer cannot be read: {error.strerror}: {source}",
+            hint="earmark search ... --json > FILE makes one",
+        ) from None
 
 
 def _answer(hits: Hits, *, as_json: bool, explain: bool, play: bool) -> int:

@@ -21,7 +21,9 @@ def hits_table(hits: Sequence[Hit], *, explain: bool = False) -> str:
     for rank, hit in enumerate(hits, start=1):
         row = [str(rank), f"{hit.score:.3f}", moment(hit), hit.by]
         if explain:
-            row.append(" ".join(f"{name}:{place}" for name, place in hit.ranks.items()))
+            why = [f"{name}:{place}" for name, place in hit.ranks.items()]
+            why += [f"{name}={value:.2f}" for name, value in hit.aspects.items()]
+            row.append(" ".join(why))
         rows.append([*row, describe(hit.track)])
     return table(head, rows, right={0, 1})
 

@@ -23,14 +23,17 @@ FITTED_TRACKS = "fit.tracks"
 """A stored array that is no part of an encoder's state: of how many tracks it learned."""
 
 _BUILTIN: Mapping[str, str] = {
+    "clap": "earmark.encoders.clap",
     "efficientat": "earmark.encoders.efficientat",
     "fingerprint": "earmark.encoders.fingerprint",
     "melody": "earmark.encoders.melody",
+    "panns": "earmark.encoders.panns",
     "spectral": "earmark.encoders.spectral",
     "timbre": "earmark.encoders.timbre",
+    "vggish": "earmark.encoders.vggish",
 }
 
-_NEEDS_FILES = frozenset({"efficientat"})
+_NEEDS_FILES = frozenset({"clap", "efficientat", "panns", "vggish"})
 """Encoders of published networks: their makers also take the settings."""
 
 _COMPANIONS: Mapping[str, tuple[str, ...]] = {"fingerprint": ("spectral",)}

@@ -120,7 +120,7 @@ def prepare(located: Located, places: Places, recipe: Recipe) -> Prepared:
     target = source if source.suffix == ".onnx" else places.derived / f"{stem}.onnx"
     if target is not source and not target.is_file():
         _need_torch(located, source)
-        _convert(read_checkpoint(source, key=recipe.key), source.name, recipe, target)
+        _convert(source, recipe, target)
     found = _read_json(notes)
     if found.get("backends") != list(backends.available()):
         found = {"backends": list(backends.available()), **_measure(target, recipe)}
@@ -138,14 +138,19 @@ def _need_torch(located: Located, source: Path) -> None:
         )
 
 
-def _convert(tensors: Mapping[str, AnyArray], source: str, recipe: Recipe, target: Path) -> None:
-    """Export the network, compare, and only then give the file its name."""
-    network = recipe.build(tensors, source)
+def _convert(source: Path, recipe: Recipe, target: Path) -> None:
+    """Export the network, compare, and only then give the file its name.
+
+    What is not needed any more is let go first: a large network exists several times over.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".converting-") as folder:
         made = Path(folder) / target.name
+        network = recipe.build(read_checkpoint(source, key=recipe.key), source.name)
+        expected = reference(network, recipe)
         export(network, recipe, made)
-        compare(network, recipe, made)
+        del network
+        compare(expected, recipe, made)
         made.replace(target)
 
 
@@ -184,8 +189,8 @@ def reference(network: Any, recipe: Recipe) -> dict[str, Float32Array]:
     return {name: value.numpy() for name, value in zip(recipe.outputs, values, strict=True)}
 
 
-def compare(network: Any, recipe: Recipe, path: Path) -> float:
-    """Return the least cosine between outputs of PyTorch and of the file.
+def compare(expected: Mapping[str, Float32Array], recipe: Recipe, path: Path) -> float:
+    """Return the least cosine between what PyTorch gave and what the file gives.
 
     Raises
     ------
@@ -193,7 +198,7 @@ def compare(network: Any, recipe: Recipe, path: Path) -> float:
         If it is below `LEAST_COSINE`.
     """
     found = backends.load(path, backend="onnxruntime").run(dict(recipe.inputs))
-    cosine = least_cosine(reference(network, recipe), found)
+    cosine = least_cosine(expected, found)
     if not cosine >= LEAST_COSINE:
         raise EncoderError(
             f"a converted network must give the vectors that PyTorch gives, cosine at least "

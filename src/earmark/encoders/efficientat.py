@@ -17,8 +17,9 @@ import numpy as np
 
 from earmark.config import Settings
 from earmark.encoders.converting import Recipe
-from earmark.encoders.graph_encoder import Design, GraphEncoder, take_options
+from earmark.encoders.graph_encoder import Design, files_of, take_options
 from earmark.encoders.labels import audioset_labels
+from earmark.encoders.tagging import TaggingEncoder
 from earmark.features.reference_mel import MelFront, log_mel
 from earmark.types import JSON, AnyArray, Encoder, Float32Array, State
 from earmark.weights import model
@@ -53,23 +54,12 @@ def features(windows: Float32Array) -> Float32Array:
     return np.ascontiguousarray(levels.transpose(0, 2, 1)[:, None])
 
 
-class EfficientAT(GraphEncoder):
+class EfficientAT(TaggingEncoder):
     """Implements `Encoder`, `StreamEncoder` and `Tagger`."""
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The classes of AudioSet."""
-        return audioset_labels()
-
-    def encode(self, windows: Float32Array) -> Float32Array:
-        """Encode windows, shape (n, 320000); see `Encoder`."""
-        return self.encode_tagged(windows)[0]
-
     def encode_tagged(self, windows: Float32Array) -> tuple[Float32Array, Float32Array]:
-        """Encode windows and tag them in one pass; see `Tagger`."""
-        found = self.outputs(windows, features)
-        logits = found["logits"]
-        return found["emb"], (1 / (1 + np.exp(-logits))).astype(np.float32)
+        """Encode windows, shape (n, 320000), and tag them in one pass; see `Tagger`."""
+        return self.tagged(windows, features)
 
 
 def _build(name: str) -> Any:
@@ -111,4 +101,4 @@ def create(
         algorithm=_ALGORITHM,
         outputs={"emb": _NDIM[chosen.model], "logits": len(audioset_labels())},
     )
-    return EfficientAT(design, chosen, recipe(chosen.model), settings=settings)
+    return EfficientAT(design, chosen, files_of(chosen.model, settings), recipe(chosen.model))

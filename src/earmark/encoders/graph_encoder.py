@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from earmark.encoders.converting import Prepared, Recipe, prepare
 from earmark.errors import EncoderError, UsageError, nearest
 from earmark.framing import TilingSession
 from earmark.types import JSON, EncoderSpec, EncodeSession, Float32Array, RowSpec
-from earmark.weights import Places, model, require
+from earmark.weights import Located, Places, model, require
 
 _BATCH = 4
 """Windows at once: more gains nothing on a CPU, and holds more memory."""
@@ -48,6 +49,8 @@ class Design:
     ----------
     outputs : mapping of str to int
         Names and lengths of the graph's outputs.
+    options : mapping
+        What the spec says besides the model and the hop.
     algorithm : str
         Raised whenever the same audio and weights would give other rows.
     """
@@ -58,7 +61,8 @@ class Design:
     window: float
     sample_rate: int
     algorithm: str
-    outputs: Mapping[str, int] = field(default_factory=dict)
+    outputs: Mapping[str, int]
+    options: Mapping[str, JSON] = field(default_factory=dict)
 
 
 def take_options(
@@ -89,6 +93,26 @@ def take_options(
     return Options(str(chosen), float(seconds))
 
 
+@dataclass(frozen=True)
+class Files:
+    """A model's files, and the folders that they and their conversions lie in."""
+
+    located: Located
+    places: Places
+
+
+def files_of(name: str, settings: Settings | None) -> Files:
+    """Find the files of a model; without settings, where the environment says.
+
+    Raises
+    ------
+    NotAvailable
+        If they are not here; the hint says how to get them.
+    """
+    places = Places.of(settings or Settings.from_env(os.environ))
+    return Files(require(model(name), places), places)
+
+
 class GraphEncoder:
     """Base of encoders that are one published network.  Implements `StreamEncoder`.
 
@@ -96,25 +120,37 @@ class GraphEncoder:
     ----------
     design : Design
     options : Options
+    files : Files
     recipe : Recipe
-    settings : Settings, optional
-        Where files lie; by default those of the environment.
+        Of the graph that takes windows; its only input is features of them.
 
     Raises
     ------
     NotAvailable
-        If the model's files, or a package that they need, are not here.
+        If a package that the conversion needs is not here.
+    EncoderError
+        If the files are not those of the model.
     """
 
-    def __init__(
-        self, design: Design, options: Options, recipe: Recipe, *, settings: Settings | None = None
-    ) -> None:
-        places = Places.of(settings or Settings.from_env(os.environ))
-        self.located = require(model(options.model), places)
+    def __init__(self, design: Design, options: Options, files: Files, recipe: Recipe) -> None:
         self._design = design
         self._options = options
-        self._prepared: Prepared = prepare(self.located, places, recipe)
-        self._graph: backends.Graph | None = None
+        self._files = files
+        (self._input,) = recipe.inputs
+        self._prepared = self.prepare(recipe)
+        self._graphs: dict[Path, backends.Graph] = {}
+
+    def prepare(self, recipe: Recipe) -> Prepared:
+        """Return a graph of this model, converted now if it is not yet."""
+        return prepare(self._files.located, self._files.places, recipe)
+
+    def graph(self, prepared: Prepared) -> backends.Graph:
+        """Return a graph, loaded on first use."""
+        if prepared.path not in self._graphs:
+            self._graphs[prepared.path] = backends.load(
+                prepared.path, backend=prepared.backend, bfloat16=prepared.bfloat16
+            )
+        return self._graphs[prepared.path]
 
     @property
     def spec(self) -> EncoderSpec:
@@ -128,7 +164,11 @@ class GraphEncoder:
             window=design.window,
             hop=self._options.hop,
             revision=f"{design.algorithm}-{self._prepared.content}",
-            options={"model": self._options.model, "hop": self._options.hop},
+            options={
+                "model": self._options.model,
+                "hop": self._options.hop,
+                **self._design.options,
+            },
         )
 
     def session(self) -> EncodeSession:
@@ -149,19 +189,16 @@ class GraphEncoder:
         size = round(self._design.window * self._design.sample_rate)
         if windows.ndim != 2 or windows.shape[1] != size:
             raise EncoderError(f"windows must have shape (n, {size}), got {windows.shape}")
-        parts: list[dict[str, Float32Array]] = []
-        for i in range(0, len(windows), _BATCH):
-            parts.append(self._run(features(windows[i : i + _BATCH])))
+        parts = [
+            self._run(features(windows[i : i + _BATCH])) for i in range(0, len(windows), _BATCH)
+        ]
         return {
             name: np.concatenate([np.empty((0, ndim), np.float32), *(p[name] for p in parts)])
             for name, ndim in self._design.outputs.items()
         }
 
     def _run(self, inputs: Float32Array) -> dict[str, Float32Array]:
-        if self._graph is None:
-            ready = self._prepared
-            self._graph = backends.load(ready.path, backend=ready.backend, bfloat16=ready.bfloat16)
-        found = self._graph.run({self._input: inputs})
+        found = self.graph(self._prepared).run({self._input: inputs})
         for name, ndim in self._design.outputs.items():
             if name not in found or found[name].shape != (len(inputs), ndim):
                 shapes = {key: value.shape for key, value in found.items()}
@@ -169,5 +206,3 @@ class GraphEncoder:
                     f"{self._prepared.path.name} must give {name!r} of {ndim} numbers, got {shapes}"
                 )
         return found
-
-    _input = "mel"

@@ -32,6 +32,7 @@ from earmark.types import (
 )
 
 NAME = "timbre"
+DEFAULT_PROFILE = "default"
 
 FRAMES = 30
 CENTROIDS = 128
@@ -250,9 +251,16 @@ def _default(state: State | None) -> Encoder:
     return Default.from_state(state)
 
 
+def _own(state: State | None) -> Encoder:
+    from earmark.encoders.timbre_own import Own
+
+    return Own.from_state(state)
+
+
 PROFILES: Mapping[str, Callable[[State | None], Encoder]] = {
     Zounds.profile: Zounds.from_state,
-    "default": _default,
+    DEFAULT_PROFILE: _default,
+    "own": _own,
 }
 
 
@@ -262,7 +270,7 @@ def create(options: Mapping[str, JSON], state: State | None) -> Encoder:
     Parameters
     ----------
     options : mapping
-        ``profile``: a name in `PROFILES`, 'zounds' if left out.
+        ``profile``: a name in `PROFILES`, 'default' if left out.
     state : mapping, optional
         The profile's fitted arrays.
 
@@ -277,7 +285,7 @@ def create(options: Mapping[str, JSON], state: State | None) -> Encoder:
         if option != "profile":
             hint = nearest(option, ["profile"]) or "known: profile"
             raise UsageError(f"encoder {NAME!r} has no option {option!r}", hint=hint)
-    profile = options.get("profile", Zounds.profile)
+    profile = options.get("profile", DEFAULT_PROFILE)
     if not isinstance(profile, str) or profile not in PROFILES:
         hint = nearest(str(profile), PROFILES) or f"known: {', '.join(PROFILES)}"
         raise UsageError(f"encoder {NAME!r} has no profile {profile!r}", hint=hint)

@@ -4,22 +4,27 @@ A sound of up to 6 s is one row: silence before and after it is cut off, descrip
 (`earmark.features.timbre`) are taken of the rest and projected (`timbre_projection`) to a vector
 of 64 numbers, which re-ranks, and 256 bits, which are searched.  Longer sounds are windows of 3 s
 every 2 s, each aligned with its first onset in the same way.  Level does not count; a constant
-offset is taken out; what is silent gives no row.
+offset is taken out; what is silent gives no row.  Behind the 64 numbers stand 28 that say what the
+sound is like in single aspects (`timbre_aspects`).
+
+The profile `own` (`timbre_own`) shares all of this but the projection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from earmark.encoders import timbre_facts
+from earmark.encoders import timbre_aspects, timbre_facts
 from earmark.encoders.timbre_projection import BITS, VECTOR, Projection, shipped
 from earmark.errors import EncoderError
 from earmark.features.timbre import SAMPLE_RATE, aspects, groups
 from earmark.features.timbre.envelope import aligned, bounds
 from earmark.framing import WindowBuffer, peaks
 from earmark.types import (
+    AnyArray,
     Encoded,
     EncoderSpec,
     Float32Array,
@@ -32,7 +37,7 @@ from earmark.types import (
 )
 
 NAME = "timbre"
-_ALGORITHM = "1"
+_ALGORITHM = "2"
 """Raised whenever the same audio and projection would give other rows."""
 
 WHOLE = 6 * SAMPLE_RATE
@@ -44,10 +49,35 @@ _BATCH = 8
 _SILENCE_PEAK = 1e-4
 
 
-class Default:
-    """The profile `default`: 256 bits and 64 numbers a segment.
+@dataclass(frozen=True)
+class Described:
+    """What is known of n segments.
 
-    Implements `Encoder` and `StreamEncoder`.
+    Parameters
+    ----------
+    vectors : float32 array, shape (n, 64)
+        Timbre, of unit length.
+    refine : float32 array, shape (n, 92)
+        The rows' second form: timbre and aspects.
+    said : mapping of float32 arrays, shape (n,)
+        As `earmark.features.timbre.aspects`.
+    midi : float32 array, shape (n,)
+        Pitch by subharmonic summation, as a MIDI number, whether there is one or not.
+    bounds : int64 array, shape (n, 2)
+        First sample and end of the sound in each.
+    """
+
+    vectors: Float32Array
+    refine: Float32Array
+    said: Mapping[str, Float32Array]
+    midi: Float32Array
+    bounds: Int64Array
+
+
+class Default:
+    """The profile `default`: 256 bits and 64 numbers a segment, and its aspects.
+
+    Implements `Encoder`, `StreamEncoder` and `AspectEncoder`.
 
     Parameters
     ----------
@@ -56,6 +86,8 @@ class Default:
     """
 
     profile = "default"
+    aspects = timbre_aspects.ASPECTS
+    nudges = timbre_aspects.NUDGES
 
     def __init__(self, projection: Projection | None = None) -> None:
         self._projection = projection or shipped()
@@ -68,7 +100,7 @@ class Default:
             hop=HOP / SAMPLE_RATE,
             revision=f"{self.profile}-{_ALGORITHM}-{self._projection.digest}",
             options={"profile": self.profile},
-            refine=RowSpec("float16", VECTOR, "cosine"),
+            refine=RowSpec("float16", VECTOR + timbre_aspects.WIDTH, "cosine"),
             silence_peak=_SILENCE_PEAK,
         )
 
@@ -109,7 +141,7 @@ class Default:
             )
         codes = np.zeros((len(windows), BITS // 8), np.uint8)
         for at in range(0, len(windows), _BATCH):
-            vectors, _, _ = self.describe(windows[at : at + _BATCH])
+            vectors = self.describe(windows[at : at + _BATCH]).vectors
             codes[at : at + len(vectors)] = self._projection.codes(vectors)
         return codes
 
@@ -117,36 +149,20 @@ class Default:
         """The bits that go with vectors, shape (n, 64): uint8, shape (n, 32)."""
         return self._projection.codes(vectors)
 
-    def describe(
-        self, segments: Float32Array
-    ) -> tuple[Float32Array, dict[str, Float32Array], Int64Array]:
-        """Vectors, aspects and bounds of segments of one length.
+    def compare(self, query: AnyArray, rows: AnyArray) -> dict[str, Float32Array]:
+        """Similarity of a row's second form to others in each aspect; see `timbre_aspects`."""
+        return timbre_aspects.compare(query, rows)
 
-        Parameters
-        ----------
-        segments : float32 array, shape (n, m)
-
-        Returns
-        -------
-        vectors : float32 array, shape (n, 64)
-        aspects : dict of float32 arrays, shape (n,)
-            As `earmark.features.timbre.aspects`.
-        bounds : int64 array, shape (n, 2)
-            First sample and end of the sound in each.
-        """
-        n = len(segments)
-        level = segments - segments.mean(axis=1, keepdims=True)
-        limits = np.array([bounds(row) for row in level], np.int64).reshape(n, 2)
-        if not n:
-            return np.empty((0, VECTOR), np.float32), {}, limits
-        cut = [aligned(row, int(a), int(b)) for row, (a, b) in zip(level, limits, strict=True)]
-        lengths = np.array([len(c) for c in cut], np.int64)
-        batch = np.zeros((n, int(lengths.max())), np.float32)
-        for row, sound in zip(batch, cut, strict=True):
-            row[: len(sound)] = sound
-        found, _, spectra = groups(batch, lengths)
-        table = np.concatenate(list(found.values()), axis=1)
-        return self._projection.vectors(table), aspects(found, spectra), limits
+    def describe(self, segments: Float32Array) -> Described:
+        """Describe segments of one length, at least one, float32 of shape (n, m)."""
+        batch, lengths, limits = sounding(segments)
+        found, pitch, spectra = groups(batch, lengths)
+        vectors = self._projection.vectors(np.concatenate(list(found.values()), axis=1))
+        said = aspects(found, spectra)
+        level = timbre_aspects.level_db(segments)
+        block = timbre_aspects.block(found, said, pitch.hz, pitch.confidence, level)
+        midi = (69 + 12 * np.log2(pitch.hz / 440)).astype(np.float32)
+        return Described(vectors, timbre_aspects.joined(vectors, block), said, midi, limits)
 
     def session(self) -> DefaultSession:
         """Begin a new track."""
@@ -161,9 +177,8 @@ class DefaultSession:
         self._head: list[Float32Array] = []
         self._length = 0
         self._buffer: WindowBuffer | None = None
-        self._vectors: list[Float32Array] = []
+        self._described: list[Described] = []
         self._starts: list[Int64Array] = []
-        self._aspects: list[dict[str, Float32Array]] = []
         self._skipped = 0
         self._finished = False
 
@@ -205,11 +220,17 @@ class DefaultSession:
             raise ValueError("a session is finished only once")
         self._finished = True
         segments = self._sliding() if self._buffer is not None else self._whole()
-        vectors = np.concatenate([np.empty((0, VECTOR), np.float32), *self._vectors])
+        vectors = np.concatenate(
+            [np.empty((0, VECTOR), np.float32), *(d.vectors for d in self._described)]
+        )
+        width = VECTOR + timbre_aspects.WIDTH
+        refine = np.concatenate(
+            [np.empty((0, width), np.float32), *(d.refine for d in self._described)]
+        )
         return Encoded(
             rows=self._encoder.codes(vectors),
             segments=segments,
-            refine=vectors,
+            refine=refine,
             skipped=self._skipped,
             facts=self._facts() if len(vectors) else {},
         )
@@ -221,10 +242,8 @@ class DefaultSession:
         if _silent(samples[None])[0]:
             self._skipped += 1
             return np.empty((0, 2))
-        vectors, found, limits = self._encoder.describe(samples[None])
-        self._vectors.append(vectors)
-        self._aspects.append(found)
-        return limits / SAMPLE_RATE
+        self._described.append(self._encoder.describe(samples[None]))
+        return self._described[0].bounds / SAMPLE_RATE
 
     def _sliding(self) -> Float64Array:
         if self._buffer is not None:
@@ -240,23 +259,48 @@ class DefaultSession:
                 loud = ~_silent(some)
                 self._skipped += int(np.count_nonzero(~loud))
                 if loud.any():
-                    vectors, found, _ = self._encoder.describe(some[loud])
-                    self._vectors.append(vectors)
-                    self._aspects.append(found)
+                    self._described.append(self._encoder.describe(some[loud]))
                     self._starts.append(starts[at : at + _BATCH][loud])
 
     def _facts(self) -> dict[str, Scalar]:
         """The median of each aspect over the rows, and what is known of short sounds."""
-        names = self._aspects[0]
-        together = {n: np.concatenate([a[n] for a in self._aspects]) for n in names}
+        names = self._described[0].said
+        together = {n: np.concatenate([d.said[n] for d in self._described]) for n in names}
         found: dict[str, Scalar] = {
             name: round(float(np.median(values)), 3) for name, values in together.items()
         }
         if self._length <= _FACTS:
             samples = np.concatenate(self._head)
             begin, end = bounds(samples - samples.mean())
-            found |= timbre_facts.facts(samples, samples[begin:end])
+            midi = float(np.median(np.concatenate([d.midi for d in self._described])))
+            found |= timbre_facts.facts(samples, samples[begin:end], second_midi=midi)
         return found
+
+
+def sounding(segments: Float32Array) -> tuple[Float32Array, Int64Array, Int64Array]:
+    """The sound in each segment: without offset, from its onset on, zeros after its end.
+
+    Parameters
+    ----------
+    segments : float32 array, shape (n, m)
+        n at least 1.
+
+    Returns
+    -------
+    batch : float32 array, shape (n, k)
+    lengths : int64 array, shape (n,)
+        Valid samples of each row of the batch.
+    bounds : int64 array, shape (n, 2)
+        First sample and end of the sound in the segment.
+    """
+    level = segments - segments.mean(axis=1, keepdims=True)
+    limits = np.array([bounds(row) for row in level], np.int64).reshape(len(segments), 2)
+    cut = [aligned(row, int(a), int(b)) for row, (a, b) in zip(level, limits, strict=True)]
+    lengths = np.array([len(c) for c in cut], np.int64)
+    batch = np.zeros((len(segments), int(lengths.max())), np.float32)
+    for row, sound in zip(batch, cut, strict=True):
+        row[: len(sound)] = sound
+    return batch, lengths, limits
 
 
 def _silent(segments: Float32Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

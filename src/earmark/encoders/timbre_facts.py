@@ -19,6 +19,8 @@ _FRAME, _MAX_FRAMES = 4096, 6
 _LOWEST_HZ, _HIGHEST_HZ = 32.0, 2500.0
 _DIP = 0.15
 _PITCHED = 0.6
+_AGREE = 0.7
+"""Semitones within which two estimators agree."""
 _STEP = 2
 """Blocks per step of the onset envelope: 11.6 ms."""
 _TEMPO_RANGE = (50.0, 210.0)
@@ -117,7 +119,9 @@ def count_onsets(samples: Float32Array) -> int:
     return max(1, int(apart.sum()) + int(first_is_sound))
 
 
-def facts(samples: Float32Array, sounding: Float32Array) -> dict[str, Scalar]:
+def facts(
+    samples: Float32Array, sounding: Float32Array, *, second_midi: float | None = None
+) -> dict[str, Scalar]:
     """Facts of a sound of at most 30 s.
 
     Parameters
@@ -126,6 +130,9 @@ def facts(samples: Float32Array, sounding: Float32Array) -> dict[str, Scalar]:
         The whole file.
     sounding : float32 array, shape (k,)
         The same without silence before and after.
+    second_midi : float, optional
+        The pitch by another estimator (subharmonic summation): where the two disagree the
+        confidence is halved, and so no pitch is told.
 
     Returns
     -------
@@ -145,6 +152,8 @@ def facts(samples: Float32Array, sounding: Float32Array) -> dict[str, Scalar]:
         found["bpm_confidence"] = round(beat.confidence, 3)
     if not found["loop"]:
         midi, confidence = pitch(sounding)
+        if second_midi is not None and abs(midi - second_midi) > _AGREE:
+            confidence /= 2
         if confidence >= _PITCHED:
             found["pitch"] = note_name(midi)
             found["pitch_midi"] = round(midi, 2)

@@ -22,7 +22,7 @@ VERSION = 1
 """Of the descriptors that a projection was learned on; raised whenever they change."""
 
 VECTOR, BITS = 64, 256
-_CLIP = 4.0
+CLIP = 4.0
 _NAMES = ("version", "mean", "scale", "linear", "hidden", "hidden_bias", "out", "bias", "centre")
 
 
@@ -58,7 +58,7 @@ class Projection:
         missing = [n for n in (*_NAMES, "directions") if n not in arrays]
         if missing:
             raise EncoderError(f"a timbre projection must have the arrays {', '.join(missing)}")
-        version = int(arrays["version"])
+        version = int(np.ravel(arrays["version"])[0])
         if version != VERSION:
             raise EncoderError(
                 f"the timbre projection must be of version {VERSION}, got version {version}",
@@ -77,7 +77,7 @@ class Projection:
             raise ValueError(
                 f"descriptors must be of shape (n, {len(self.mean)}), got {descriptors.shape}"
             )
-        x = np.clip((descriptors - self.mean) / self.scale, -_CLIP, _CLIP)[:, None, :]
+        x = np.clip((descriptors - self.mean) / self.scale, -CLIP, CLIP)[:, None, :]
         # Three dimensions: each row is multiplied alone, so that it does not depend on the batch.
         inner = np.maximum(x @ self.hidden + self.hidden_bias, 0)
         y = (x @ self.linear + inner @ self.out + self.bias)[:, 0]

@@ -11,7 +11,7 @@ is taken of each, down to ten seconds: many files tell more than much of each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 
 import numpy as np
@@ -27,7 +27,14 @@ from earmark.executors.tasks import (
 )
 from earmark.ingest.estimating import guess_seconds, informed_guess
 from earmark.sources import Source
-from earmark.types import Encoder, FittedEncoder, Float32Array, OnProgress, Progress
+from earmark.types import (
+    Encoder,
+    FittedEncoder,
+    Float32Array,
+    LabelledEncoder,
+    OnProgress,
+    Progress,
+)
 
 MOST_ROWS = 1_000_000
 MOST_SECONDS = 2 * 3600.0
@@ -179,12 +186,40 @@ def sample(
     return reservoir.rows()
 
 
+def sample_by_file(
+    encoder: EncoderRef,
+    sources: Sequence[Source],
+    executor: Executor,
+    *,
+    seed: int,
+    on_progress: OnProgress | None = None,
+) -> tuple[Float32Array, list[str]]:
+    """Collect training rows and the path that each came from; see `sample` for the rest.
+
+    All rows of the files chosen are kept: a choice of files bounds their number.
+    """
+    tasks = choose(sources, seed=seed, guess=informed_guess(sources, seed=seed))
+    found: dict[str, Float32Array] = {}
+    seconds = 0.0
+    with closing(executor.run(SampleJob(encoder), tasks)) as results:
+        for done, result in enumerate((r for r in results if r is not None), start=1):
+            if not isinstance(result, FileFailure):
+                found[result.path] = result.rows
+                seconds += result.seconds
+            if on_progress is not None:
+                on_progress(Progress("fit", done, len(tasks), seconds, seconds, result.path))
+    kept = [task.source.path for task in tasks if len(found.get(task.source.path, ()))]
+    rows = np.concatenate([found[path] for path in kept]) if kept else empty_rows()
+    return rows, [path for path in kept for _ in range(len(found[path]))]
+
+
 def fit(
     encoder: Encoder,
     sources: Sequence[Source],
     executor: Executor,
     *,
     seed: int,
+    labels: Mapping[str, str] | None = None,
     on_progress: OnProgress | None = None,
 ) -> tuple[Encoder, EncoderRef] | None:
     """Fit an encoder on a sample of files.
@@ -196,6 +231,8 @@ def fit(
     sources : sequence of Source
     executor : Executor
     seed : int
+    labels : mapping of str to str, optional
+        Which files belong together, by path; those that are not in it are left out.
     on_progress : callable, optional
 
     Returns
@@ -206,7 +243,7 @@ def fit(
     Raises
     ------
     NotFitted
-        If the encoder does not learn.
+        If the encoder does not learn, or not from labels.
     """
     if not isinstance(encoder, FittedEncoder):
         raise NotFitted(
@@ -214,8 +251,16 @@ def fit(
         )
     spec = encoder.spec
     blank = EncoderRef(spec.name, dict(spec.options))
-    rows = sample(blank, sources, executor, seed=seed, on_progress=on_progress)
-    if not len(rows):
+    if labels is None:
+        rows = sample(blank, sources, executor, seed=seed, on_progress=on_progress)
+        state = encoder.fit(rows, seed=seed) if len(rows) else None
+    elif isinstance(encoder, LabelledEncoder):
+        known = [source for source in sources if source.path in labels]
+        rows, owners = sample_by_file(blank, known, executor, seed=seed, on_progress=on_progress)
+        names = [labels[path] for path in owners]
+        state = encoder.fit_labelled(rows, names, seed=seed) if len(rows) else None
+    else:
+        raise NotFitted(f"encoder {spec.name!r} does not learn from labels")
+    if state is None:
         return None
-    state = encoder.fit(rows, seed=seed)
     return encoder.with_state(state), EncoderRef(spec.name, dict(spec.options), state)

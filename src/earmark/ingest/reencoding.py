@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from earmark import encoders as encoders_
 from earmark import sources
 from earmark.config import Settings
 from earmark.encoders import for_source, with_fit_note
-from earmark.errors import AudioError, EncoderMismatch, InvalidVectors, UsageError
+from earmark.errors import AudioError, EncoderError, InvalidVectors, UsageError, nearest
 from earmark.executors.tasks import EncodeJob, EncoderRef, EncodeTask, Executor, FileFailure
 from earmark.ingest.committing import Committer, put
 from earmark.ingest.estimating import guess_seconds
@@ -22,7 +22,18 @@ from earmark.ingest.running import build_indexes
 from earmark.ingest.tracking import Tally
 from earmark.melody.scores import is_score
 from earmark.sources import Source, is_url
-from earmark.types import Encoder, EncoderSpec, Failure, FittedEncoder, OnProgress, Store, Writer
+from earmark.types import (
+    JSON,
+    Encoder,
+    EncoderSpec,
+    Failure,
+    FittedEncoder,
+    OnProgress,
+    Scalar,
+    Store,
+    Track,
+    Writer,
+)
 
 _IDLE_SECONDS = 1.0
 _CHANGED = "the file has changed since it was indexed; index it again"
@@ -34,6 +45,8 @@ def refit(
     executor: Executor,
     *,
     seed: int = 0,
+    options: Mapping[str, JSON] | None = None,
+    labels: str | None = None,
     force: bool = False,
     on_progress: OnProgress | None = None,
 ) -> IngestReport:
@@ -49,6 +62,11 @@ def refit(
         Of an encoder that the library has and that learns.
     executor : Executor
     seed : int
+    options : mapping, optional
+        Go over to these options of the encoder; default: those of the library.
+    labels : str, optional
+        The tag whose values say which tracks belong together, for an encoder that learns from
+        labels.
     force : bool
         Go on although most sources cannot be read: their tracks lose their rows.
     on_progress : callable, optional
@@ -66,10 +84,17 @@ def refit(
     NotFitted
         If it does not learn.
     """
-    encoder = _installed(store, name)
+    encoder = _installed(store, name, options)
     present, failed = _tasks(store, (name,), None)
     _check_enough(len(present), len(failed), force=force)
-    fitted = fit(encoder, [t.source for t in present], executor, seed=seed, on_progress=on_progress)
+    fitted = fit(
+        encoder,
+        [t.source for t in present],
+        executor,
+        seed=seed,
+        labels=None if labels is None else _labels(store, labels),
+        on_progress=on_progress,
+    )
     if fitted is None:
         raise UsageError(f"encoder {name!r} must learn from sound, got none in this library")
     new, ref = fitted
@@ -88,6 +113,7 @@ def renew(
     executor: Executor,
     *,
     seed: int = 0,
+    options: Mapping[str, JSON] | None = None,
     force: bool = False,
     settings: Settings | None = None,
     on_progress: OnProgress | None = None,
@@ -101,17 +127,21 @@ def renew(
     Parameters, returned value and errors are those of `refit`; an encoder that does not learn
     is no error.  `settings` says where model files lie.
     """
-    try:
-        _stored(store, name, settings)
-    except EncoderMismatch:
-        pass
-    else:
+    if _unchanged(store, name, options, settings):
         return reencode(
             store, executor, encoders=(name,), settings=settings, on_progress=on_progress
         )
-    encoder = _installed(store, name, settings)
+    encoder = _installed(store, name, options, settings)
     if isinstance(encoder, FittedEncoder):
-        return refit(store, name, executor, seed=seed, force=force, on_progress=on_progress)
+        return refit(
+            store,
+            name,
+            executor,
+            seed=seed,
+            options=options,
+            force=force,
+            on_progress=on_progress,
+        )
     present, failed = _tasks(store, (name,), None)
     _check_enough(len(present), len(failed), force=force)
     ref = EncoderRef(name, dict(encoder.spec.options), settings=settings)
@@ -165,9 +195,51 @@ def _stored(
     return resolve(store, name, settings=settings)
 
 
-def _installed(store: Store, name: str, settings: Settings | None = None) -> Encoder:
+def _unchanged(
+    store: Store, name: str, options: Mapping[str, JSON] | None, settings: Settings | None
+) -> bool:
+    """Whether the encoder as installed, with these options, is the one that made the rows."""
+    if options is not None and dict(options) != dict(_spec(store, name).options):
+        return False
+    try:
+        _stored(store, name, settings)
+    except EncoderError:
+        return False
+    return True
+
+
+def _installed(
+    store: Store,
+    name: str,
+    options: Mapping[str, JSON] | None = None,
+    settings: Settings | None = None,
+) -> Encoder:
     """Make a stored encoder as it is installed now, without its state."""
-    return encoders_.create(name, options=_spec(store, name).options, settings=settings)
+    stored = _spec(store, name).options
+    return encoders_.create(name, options=stored if options is None else options, settings=settings)
+
+
+def _labels(store: Store, field: str) -> dict[str, str]:
+    """The value of a tag by path, of the tracks that have it."""
+    found = store.tracks(store.track_ids().tolist())
+    labels = {t.path: _label(t, field) for t in found}
+    known = {path: str(value) for path, value in labels.items() if value not in (None, "")}
+    if not known:
+        names = sorted({name for t in found for name in t.tags})
+        raise UsageError(
+            f"the labels must be in a field of the tracks, but none has a field {field!r}",
+            hint=nearest(field, names) or f"there are: {', '.join(['folder', *names])}",
+        )
+    return known
+
+
+def _label(track: Track, field: str) -> Scalar | None:
+    """A tag, the artist, or the name of the folder that the file lies in."""
+    if field in track.tags:
+        return track.tags[field]
+    if field == "folder":
+        return track.path.replace("\\", "/").rpartition("/")[0].rpartition("/")[2]
+    return track.artist if field == "artist" else None
 
 
 def _spec(store: Store, name: str) -> EncoderSpec:
@@ -274,9 +346,8 @@ def _encode(
             known = store.find_path(path)
             record = result.record
             if known is not None:  # its metadata, the user's own tags included, stay as they are
-                record = replace(
-                    record, title=known.title, artist=known.artist, tags=dict(known.tags)
-                )
+                tags = {**known.tags, **record.tags}  # what the encoders heard is new
+                record = replace(record, title=known.title, artist=known.artist, tags=tags)
             try:
                 committer.change(put(replace(result, record=record)), nbytes=result.nbytes)
             except InvalidVectors as error:

@@ -15,6 +15,7 @@ import numpy as np
 from earmark import fusing, match
 from earmark import where as filters
 from earmark.errors import QueryError, nearest
+from earmark.library import narrowing
 from earmark.library.hits import Hits, Renderer
 from earmark.library.hubs import Hubs
 from earmark.library.questions import Question
@@ -73,8 +74,8 @@ def answer(
         question=question,
         asked=asked,
         wishes=wishes,
-        where=expr,
-        tracks=None if expr is None else store.track_ids(expr),
+        where=narrowing.narrowed(store, expr, question.within),
+        tracks=narrowing.tracks(store, expr, question.within),
         get_encoder=get_encoder,
         texts=texts or TextVectors(),
         hubs=hubs or Hubs(),
@@ -178,5 +179,6 @@ def _hit(
         query_end=query[1],
         by="+".join(liked),
         ranks=ranks,
+        aspects={} if best is None else best.aspects,
         show=_one_by_one(show),
     )

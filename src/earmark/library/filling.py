@@ -13,6 +13,7 @@ from earmark import executors, ingest
 from earmark.config import Settings
 from earmark.encoders import with_companions
 from earmark.errors import UsageError
+from earmark.library import profiles
 from earmark.sources import is_url, split_member
 from earmark.types import JSON, Damage, Failure, OnProgress, Store
 
@@ -37,6 +38,7 @@ class AddOptions(TypedDict, total=False):
     metadata: Path | None
     ignore: Sequence[str]
     salvage: bool | None
+    profile: str | None
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Job:
     metadata: str | None = None
     ignore: tuple[str, ...] = ()
     salvage: bool = False
+    profile: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,7 @@ def make_job(paths: Paths, settings: Settings, **options: Unpack[AddOptions]) ->
         metadata=None if metadata is None else os.fspath(metadata),
         ignore=tuple(options.get("ignore", ())),
         salvage=settings.salvage if salvage is None else salvage,
+        profile=options.get("profile"),
     )
 
 
@@ -129,12 +133,13 @@ def add(
 ) -> ingest.IngestReport:
     """Plan and carry out a job; see `Library.add`."""
     began = time.monotonic()
+    profiles.check(store, job.profile, encoders=job.encoders)
     with closing(_executor(job.executor, job.workers, settings)) as executor:
         report = ingest.run(
             store,
             plan(store, job, on_progress=on_progress),
             executor,
-            options=_options(settings),
+            options=_options(settings, job.profile),
             seed=settings.seed,
             settings=settings,
             on_progress=on_progress,
@@ -159,6 +164,7 @@ def check_paths(paths: Sequence[str]) -> None:
 
 def plan(store: Store, job: Job, *, on_progress: OnProgress | None = None) -> ingest.Plan:
     """Plan a job without changing anything."""
+    profiles.check(store, job.profile, encoders=job.encoders)
     lookup = None
     if job.metadata is not None:
         from earmark import tags
@@ -217,14 +223,25 @@ def rebuild(
     encoder: str | None = None,
     fit: str | None = None,
     index: str | None = None,
+    profile: str | None = None,
+    labels: str | None = None,
     on_progress: OnProgress | None = None,
 ) -> RebuildReport:
     """Derive anew what is asked for; by default mend, and derive all indexes.  See `Library`."""
     done: list[str] = []
     failed: list[Failure] = []
+    given = profiles.for_rebuild(store, profile, encoder=encoder, fit=fit, labels=labels)
     with closing(_executor("processes", settings.workers, settings)) as executor:
         if fit is not None:
-            report = ingest.refit(store, fit, executor, seed=settings.seed, on_progress=on_progress)
+            report = ingest.refit(
+                store,
+                fit,
+                executor,
+                seed=settings.seed,
+                options=given,
+                labels=labels,
+                on_progress=on_progress,
+            )
             done.append(f"fitted {fit} anew and encoded {report.updated} tracks with it")
             failed += report.failed
         if encoder is not None and encoder != fit:
@@ -234,6 +251,7 @@ def rebuild(
                 executor,
                 seed=settings.seed,
                 settings=settings,
+                options=given,
                 on_progress=on_progress,
             )
             done.append(f"encoded {report.updated} tracks with {encoder} anew")
@@ -273,9 +291,11 @@ def _executor(name: str, workers: int, settings: Settings) -> Any:
     return executors.create(name, workers=workers, time_limit=settings.file_time_limit)
 
 
-def _options(settings: Settings) -> dict[str, dict[str, JSON]]:
+def _options(settings: Settings, profile: str | None) -> dict[str, dict[str, JSON]]:
     """Options of encoders that are new to the library."""
     return {
-        "timbre": {"profile": settings.timbre_profile},
+        **profiles.options(profile or settings.timbre_profile),
         "efficientat": {"model": settings.efficientat_model},
+        "clap": {"model": settings.clap_model, "hop": settings.clap_hop},
+        "vggish": {"profile": settings.vggish_profile},
     }

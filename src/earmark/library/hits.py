@@ -59,10 +59,15 @@ class Hits(Sequence[Hit]):
         Parameters
         ----------
         explain : bool
-            Add to each hit its rank with everything that found it.
+            Add to each hit its rank with everything that found it, and its aspects.
         """
-        hits = [h.to_json() | ({"ranks": dict(h.ranks)} if explain else {}) for h in self.items]
+        hits = [h.to_json() | (_why(h) if explain else {}) for h in self.items]
         return {"query": dict(self.query), "hits": hits}
 
     def _repr_html_(self) -> str | None:
         return self.show(self.items) if self.show else None
+
+
+def _why(hit: Hit) -> dict[str, Any]:
+    aspects = {"aspects": dict(hit.aspects)} if hit.aspects else {}
+    return {"ranks": dict(hit.ranks)} | aspects

@@ -36,7 +36,7 @@ MOST_PIECES = 8
 
 MOST_SECONDS = 3600.0
 
-NEIGHBORS = 200
+NEIGHBORS = 400
 """Rows that each window of a hum looks at."""
 
 GetEncoder = Callable[[str], Encoder]
@@ -158,6 +158,7 @@ def _look(
         where_.starts.reshape(near.keys.shape),
         -near.distances,
         most_tracks=matching.CANDIDATES,
+        starts_only=starts,
     )
     return matching.match(
         line, lines, lambda ids: [stored_contour(store, i) for i in ids], starts=starts

@@ -17,18 +17,21 @@ def open(  # noqa: A001
     *,
     create: bool = True,
     settings: Settings | None = None,
+    token: str | None = None,
 ) -> Library:
     """Open a library.
 
     Parameters
     ----------
     path_or_url : str or path, optional
-        A folder, or the URL of a store.  Default: the setting `library`, else the folder
-        ``earmark/library`` among the user's data.
+        A folder, the URL of a store, or the address of a server (``http://host:port``).
+        Default: the setting `library`, else the folder ``earmark/library`` among the user's data.
     create : bool
         Make a new library where there is none.
     settings : Settings, optional
         Default: from the variables ``EARMARK_...``.
+    token : str, optional
+        For a server.  Default: ``EARMARK_TOKEN_WRITE``, else ``EARMARK_TOKEN_READ``.
 
     Returns
     -------
@@ -49,10 +52,15 @@ def open(  # noqa: A001
     ...     len(lib)
     0
     """
-    from earmark.stores import open_store
-
     settings = Settings.from_env(os.environ) if settings is None else settings
     place = os.fspath(path_or_url) if path_or_url is not None else settings.library
+    if place.startswith(("http://", "https://")):
+        from earmark.library.remote import RemoteLibrary
+
+        known = os.environ.get("EARMARK_TOKEN_WRITE") or os.environ.get("EARMARK_TOKEN_READ")
+        return RemoteLibrary(place, token=token or known, settings=settings)
+    from earmark.stores import open_store
+
     return Library(open_store(place or default_library(), create=create), settings)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from earmark.errors import QueryError
@@ -22,6 +23,8 @@ class Question:
     unlike: tuple[TrackLike, ...] = ()
     by: tuple[str, ...] = ()
     where: str | None = None
+    aspect: Mapping[str, float] = field(default_factory=dict)
+    within: tuple[TrackLike, ...] | None = None
     k: int = 10
     exclude_self: bool = False
     exact: bool = False
@@ -35,6 +38,11 @@ class Question:
             raise QueryError(
                 "a search needs words, a recording or a track to resemble, got none of them",
                 hint="give TEXT, --audio FILE or --like ID",
+            )
+        if self.aspect and self.audio is None and not self.like:
+            raise QueryError(
+                "aspects are weighed against a recording, got none",
+                hint="add --audio FILE or --like ID",
             )
         if self.unlike and self.audio is None and not self.like and self.text is None:
             raise QueryError(
@@ -51,6 +59,8 @@ class Question:
             "unlike": [name_of(x) for x in self.unlike],
             "by": list(self.by),
             "where": self.where,
+            "aspect": dict(self.aspect),
+            "within": None if self.within is None else len(self.within),
             "exclude_self": self.exclude_self,
             "exact": self.exact,
         }

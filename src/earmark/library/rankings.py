@@ -14,7 +14,7 @@ import numpy as np
 
 from earmark import fusing
 from earmark.errors import QueryError
-from earmark.library import probes
+from earmark.library import aspects, probes
 from earmark.library.hubs import Hubs
 from earmark.library.probes import Liked
 from earmark.library.questions import Question, name_of
@@ -23,6 +23,7 @@ from earmark.library.wishes import Wish, Wishes
 from earmark.library.wording import GetEncoder, TextVectors, as_probe, by_labels, readers
 from earmark.match import TrackMatch
 from earmark.types import (
+    AspectEncoder,
     Encoded,
     Encoder,
     EncoderSpec,
@@ -108,6 +109,9 @@ def rankings_of(search: Search) -> tuple[list[Ranking], tuple[str, ...]]:
 def _by_resemblance(search: Search, reading: Mapping[str, Encoder]) -> list[Ranking]:
     """One ranking per encoder for recordings and tracks to resemble, or not."""
     question, asked, wishes = search.question, search.asked, search.wishes
+    weighed = _weighed(asked, question, search.get_encoder)
+    if weighed:
+        asked = {name: asked[name] for name in weighed}
     liked = [wish.thing for wish in wishes.sounds if wish.thing is not None]
     good = [(_rows_of(search, wish, reading), wish.weight) for wish in wishes.sounds]
     bad = [(_rows_of(search, wish, reading), wish.weight) for wish in wishes.unliked]
@@ -130,7 +134,13 @@ def _by_resemblance(search: Search, reading: Mapping[str, Encoder]) -> list[Rank
             Weighted(rows[name], w) for rows, w in bad if name in rows and len(rows[name].rows)
         ]
         if present:
-            matches = search_probes(search.store, spec, present, avoided, options)
+            if name in weighed:
+                encoder, given = weighed[name]
+                matches = aspects.search(
+                    search.store, spec, encoder, present, avoided, given, options
+                )
+            else:
+                matches = search_probes(search.store, spec, present, avoided, options)
             if len(asked) > 1:
                 matches = search.hubs.corrected(search.store, spec, matches)
             rankings.append(replace(_ranking(name, matches), weight=weights[name]))
@@ -140,6 +150,26 @@ def _by_resemblance(search: Search, reading: Mapping[str, Encoder]) -> list[Rank
             hint="choose a louder or longer moment",
         )
     return rankings
+
+
+def _weighed(
+    asked: Mapping[str, EncoderSpec], question: Question, get_encoder: GetEncoder
+) -> dict[str, tuple[AspectEncoder, dict[str, float]]]:
+    """Encoders that can weigh aspects, with the weights; empty if none are asked for."""
+    if not question.aspect:
+        return {}
+    encoders = {name: get_encoder(name) for name in asked}
+    found: dict[str, tuple[AspectEncoder, dict[str, float]]] = {
+        name: (encoder, aspects.checked(question.aspect, encoder))
+        for name, encoder in encoders.items()
+        if isinstance(encoder, AspectEncoder)
+    }
+    if not found:
+        raise QueryError(
+            f"aspects need an encoder that knows them, got {', '.join(asked)}",
+            hint="earmark rebuild --encoder timbre --profile default",
+        )
+    return found
 
 
 def _task(search: Search, wish: Wish, rows: Mapping[str, Encoded]) -> str:

@@ -111,9 +111,10 @@ def search_rows(
         if len(matches) >= options.k or all_seen or per_row >= MAX_NEIGHBORS:
             break
         per_row = min(4 * per_row, MAX_NEIGHBORS)
+    # Rows kept in half precision are compared as they are by the scan: 1e-4 off at most.
     found = {m.track for m in matches}
     own = _allowed(options.prefer - found, options)
-    if len(probe.rows) > 1 or own:
+    if len(probe.rows) > 1 or own or _form(spec, probe)[2].dtype == "float16":
         candidates = [m.track for m in matches[: max(3 * options.k, 32)]]
         final = exact_matches(
             store, spec, probe, [*own, *candidates], options, most_rows=MAX_RESCORED_ROWS

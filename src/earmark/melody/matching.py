@@ -20,7 +20,7 @@ from earmark.melody.notes import HOP
 from earmark.melody.votes import Lines
 from earmark.types import Float32Array, Float64Array, Int64Array
 
-CANDIDATES = 100
+CANDIDATES = 140
 """Tracks that are aligned."""
 
 _RATIOS = np.array([0.84, 0.917, 1.0, 1.09, 1.19])

@@ -2,7 +2,8 @@
 
 Each near row says where the query would begin in its track if its window were right.  Windows of
 the same length that say the same place speak for one *line*; the tracks with the strongest lines
-are the candidates that are then aligned.
+are the candidates that are then aligned.  Most people begin a tune where it begins: half of the
+candidates are those whose lines from the very beginning are the strongest.
 """
 
 from __future__ import annotations
@@ -18,6 +19,14 @@ BIN = 0.5
 
 LINES = 4
 """Lines kept of a track."""
+
+BEGINNING = 1.25
+"""Seconds around the start of a tune that count as its beginning."""
+
+_PLACES = 1 << 20
+
+_FLOOR = 0.4
+"""Similarity of windows that says nothing."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,7 @@ def lines(
     scores: Float32Array,
     *,
     most_tracks: int,
+    starts_only: bool = False,
 ) -> Lines:
     """Collect the lines that near rows speak for.
 
@@ -58,23 +68,27 @@ def lines(
     scores : float32 array, shape (q, k)
         Their similarities, nearest first.
     most_tracks : int
-        Tracks whose lines are returned.
+        Tracks whose lines are returned, about half of them for lines at their beginning.
+    starts_only : bool
+        Only lines at the beginning of tracks count.
     """
     if not tracks.size or not (tracks >= 0).any():
         nothing = np.zeros(0)
         return Lines(np.zeros(0, np.int64), nothing, nothing, nothing)
     ratio = (segments[:, 1] - segments[:, 0]) / window
     kinds, kind, count = np.unique(np.round(ratio, 3), return_inverse=True, return_counts=True)
-    worth = (1.0 / count)[kind]
-    floor = np.where(tracks >= 0, scores, np.inf).min(axis=1, keepdims=True)
-    gain = np.maximum(scores - np.minimum(floor, 0.98), 0) / np.maximum(1 - floor, 0.02)
-    gain = gain * worth[:, None]
+    # Sums of many windows grow of themselves: between a sum and a mean.
+    worth = (count**-0.5)[kind]
+    gain = np.maximum(scores - _FLOOR, 0) * worth[:, None]
     begin = starts - (segments[:, 0] / ratio)[:, None]
     place = np.floor(begin / BIN).astype(np.int64) + 4096
-    line = (np.maximum(tracks, 0) * len(kinds) + kind[:, None]) * (1 << 20) + place
+    line = (np.maximum(tracks, 0) * len(kinds) + kind[:, None]) * _PLACES + place
     valid = tracks >= 0
+    if starts_only:
+        valid &= np.abs(begin) <= BEGINNING
     window_of = np.broadcast_to(np.arange(len(segments))[:, None], tracks.shape)
-    return _strongest(line[valid], window_of[valid], gain[valid], begin[valid], kinds, most_tracks)
+    found = _strongest(line[valid], window_of[valid], gain[valid], begin[valid], len(kinds))
+    return _of_best_tracks(found, kinds, most_tracks, starts_only=starts_only)
 
 
 def _strongest(
@@ -82,30 +96,45 @@ def _strongest(
     window: Int64Array,
     gain: Float64Array,
     begin: Float64Array,
-    kinds: Float64Array,
-    most_tracks: int,
+    kinds: int,
 ) -> Lines:
-    """Sum what speaks for each line, a window once, and keep the best lines of the best tracks."""
+    """Sum what speaks for each line, a window once; strongest first, the ratios as indices."""
     order = np.lexsort((-gain, window, line))
     line, window, gain, begin = line[order], window[order], gain[order], begin[order]
     first = np.ones(len(line), bool)
     first[1:] = (line[1:] != line[:-1]) | (window[1:] != window[:-1])
     line, gain, begin = line[first], gain[first], begin[first]
     names, index = np.unique(line, return_inverse=True)
-    total = np.bincount(index, gain)
-    where = np.bincount(index, gain * begin) / np.maximum(total, 1e-9)
+    total = np.bincount(index, gain, len(names))
+    where = np.bincount(index, gain * begin, len(names)) / np.maximum(total, 1e-9)
     smooth = total.copy()
     for shift in (-1, 1):
-        at = np.minimum(np.searchsorted(names, names + shift), len(names) - 1)
+        at = np.minimum(np.searchsorted(names, names + shift), max(0, len(names) - 1))
         smooth += np.where(names[at] == names + shift, total[at], 0)
-    track, kind = names // (1 << 20) // len(kinds), names // (1 << 20) % len(kinds)
     order = np.argsort(-smooth, kind="stable")
-    track, kind, smooth, where = track[order], kind[order], smooth[order], where[order]
-    rank = _rank_within(track)
-    best = {int(t): i for i, t in enumerate(track[rank == 0][:most_tracks])}
-    keep = (rank < LINES) & np.isin(track, list(best))
-    where_: Float64Array = where[keep]
-    return Lines(track[keep], where_, kinds[kind[keep]], smooth[keep].astype(np.float64))
+    track = names // _PLACES // kinds
+    kind = (names // _PLACES % kinds).astype(np.float64)
+    return Lines(track[order], where[order], kind[order], smooth[order].astype(np.float64))
+
+
+def _of_best_tracks(
+    found: Lines, kinds: Float64Array, most_tracks: int, *, starts_only: bool
+) -> Lines:
+    """Keep the best lines of the tracks that are best anywhere, or best at their beginning."""
+    anywhere = _distinct(found.tracks)
+    begins = _distinct(found.tracks[np.abs(found.starts) <= BEGINNING])
+    half = most_tracks if starts_only else most_tracks // 2
+    best = np.union1d(anywhere[: most_tracks - half], begins[:half])
+    keep = (_rank_within(found.tracks) < LINES) & np.isin(found.tracks, best)
+    ratios = kinds[found.ratios[keep].astype(np.int64)]
+    return Lines(found.tracks[keep], found.starts[keep], ratios, found.votes[keep])
+
+
+def _distinct(values: Int64Array) -> Int64Array:
+    """Each value once, in the order in which they come."""
+    first = np.sort(np.unique(values, return_index=True)[1])
+    ordered: Int64Array = values[first]
+    return ordered
 
 
 def _rank_within(groups: Int64Array) -> Int64Array:

@@ -24,6 +24,7 @@ from earmark.server.guard import Guard
 from earmark.server.intake import Intake
 from earmark.server.problems import Problem, clean, of_error
 from earmark.server.routes import hearing, jobs, library, search, sound, tracks
+from earmark.server.subsonic import dispatch
 
 if TYPE_CHECKING:
     from earmark.library import Library
@@ -80,6 +81,7 @@ def create_app(lib: Library, config: ServerConfig | None = None) -> FastAPI:
     for router in _ROUTERS:
         app.include_router(router, prefix=PREFIX)
     page.install(app)
+    dispatch.install(app)
     docs.install(app)
     numbers = metrics.Metrics()
     metrics.install(app, numbers)

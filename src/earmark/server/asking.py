@@ -54,6 +54,7 @@ class SearchAsked(Asked):
     within: list[Annotated[int, Field(ge=1, le=LARGEST_ID)]] = Field(
         [], max_length=1000, description="Only among these tracks (a former answer)."
     )
+    exact: bool = Field(False, description="Look at every row, whatever the indexes say.")
     explain: bool = False
 
 
@@ -63,6 +64,7 @@ class IdentifyAsked(Asked):
     all: bool = Field(False, description="Every recording in a long clip, in order of time.")
     k: Count = 10
     confidence: Annotated[float, Field(ge=0, le=1)] | None = None
+    exact_range: bool = Field(False, description="Make ranges exact to a hundredth of a second.")
     where: Where | None = None
 
 

@@ -50,12 +50,14 @@ def ordered(served: Served, where: str | None, sort: str) -> Int64Array:
 
     def make() -> Int64Array:
         ids = ids_of(served, where)
-        if name != "id":
-            keys = {track.id: _key(track, name) for track in each_track(served, ids)}
-            kept = [int(i) for i in ids if int(i) in keys]
-            kept.sort(key=lambda i: (keys[i] in ("", 0.0), keys[i], i))
-            ids = np.array(kept, np.int64)
-        return ids[::-1] if sort.startswith("-") else ids
+        if name == "id":
+            return ids[::-1] if sort.startswith("-") else ids
+        keys = {track.id: _key(track, name) for track in each_track(served, ids)}
+        named = sorted((i for i in keys if keys[i] != ""), key=lambda i: (keys[i], i))
+        if sort.startswith("-"):
+            named.reverse()
+        # What has no such name comes last, whichever way.
+        return np.array(named + sorted(i for i in keys if keys[i] == ""), np.int64)
 
     return served.keep(("order", where, sort), make)
 

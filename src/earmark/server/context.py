@@ -16,6 +16,7 @@ import anyio
 import anyio.to_thread
 from fastapi import Depends, Request
 
+from earmark.errors import TrackNotFound
 from earmark.server.access import NOBODY, Access, shown_path
 from earmark.server.config import ServerConfig
 from earmark.server.jobs import Jobs
@@ -140,12 +141,10 @@ class Served:
         return method
 
     def track(self, number: int) -> Track:
-        """Return a track by its number.  Raises `Problem` 404."""
+        """Return a track by its number.  Raises `TrackNotFound`."""
         found = self.library.store.tracks([number])
         if not found:
-            raise Problem(
-                404, f"no track has the id {number}", hint="GET /api/v1/tracks lists them"
-            )
+            raise TrackNotFound(f"no track has the id {number}", hint="list shows the ids")
         return found[0]
 
 

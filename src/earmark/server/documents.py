@@ -5,7 +5,7 @@ Answers are built as plain JSON; these models say what is in them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -206,7 +206,7 @@ class ExportAsked(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     tracks: list[int] = Field(max_length=100_000)
-    format: str = Field(max_length=20)
+    format: Literal["m3u", "csv", "json"]
 
 
 PROBLEM_ANSWER: dict[str, Any] = {
@@ -220,24 +220,43 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return dict.fromkeys(statuses, PROBLEM_ANSWER)
 
 
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 
-UPLOAD_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "description": "A sound: a part `file` beside form fields, or the body itself.",
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {"file": {"type": "string", "format": "binary"}},
-                    "required": ["file"],
-                }
+
+def upload(model: type[BaseModel]) -> dict[str, Any]:
+    """Return how a sound and its parameters come, for the description of a route.
+
+    Parameters
+    ----------
+    model : type
+        The parameters: query parameters of a plain body, or fields beside a part `file`.
+    """
+    schema = model.model_json_schema()
+    fields: dict[str, Any] = schema["properties"]
+    form = {
+        "type": "object",
+        "properties": {"file": {"type": "string", "format": "binary"}, **fields},
+        "required": ["file"],
+        "additionalProperties": False,
+    }
+    kinds = ("audio/wav", "audio/webm", "audio/ogg", "video/webm", "application/octet-stream")
+    return {
+        "parameters": [
+            {
+                "name": name,
+                "in": "query",
+                "required": False,
+                "schema": field,
+                "description": field.get("description", ""),
+            }
+            for name, field in fields.items()
+        ],
+        "requestBody": {
+            "required": True,
+            "description": "A sound: a part `file` beside form fields, or the body itself.",
+            "content": {
+                "multipart/form-data": {"schema": form},
+                **dict.fromkeys(kinds, _BINARY),
             },
-            "audio/wav": _BINARY,
-            "audio/webm": _BINARY,
-            "video/webm": _BINARY,
-            "application/octet-stream": _BINARY,
         },
     }
-}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,32 @@ from earmark.server.problems import Problem
 _CLOSE = {"connection": "close"}
 _MOST_FIELDS = 200
 _BODY_SECONDS = 120.0
+_STUCK_SECONDS = 300.0
+_BODIES_AT_ONCE = 8
+
+
+class _Stuck(Exception):
+    """A client does not take its answer."""
+
+
+@dataclass
+class _Account:
+    """Bytes of one request's body that are in memory."""
+
+    held: int = 0
+
+
+def _impatient(send: Send) -> Send:
+    """A `send` that gives up on a client that takes nothing for minutes."""
+
+    async def impatient(message: Message) -> None:
+        try:
+            async with asyncio.timeout(_STUCK_SECONDS):
+                await send(message)
+        except TimeoutError:
+            raise _Stuck from None
+
+    return impatient
 
 
 class Intake:
@@ -34,6 +61,7 @@ class Intake:
     def __init__(self, app: ASGIApp, config: ServerConfig) -> None:
         self.app = app
         self.config = config
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with a `receive` that has limits."""
@@ -45,7 +73,12 @@ class Intake:
         except Problem as problem:
             await problem.response()(scope, receive, send)
             return
-        await self.app(scope, self._limited(receive), send)
+        account = _Account()
+        try:
+            with suppress(_Stuck):
+                await self.app(scope, self._limited(receive, account), _impatient(send))
+        finally:
+            self._held -= account.held
 
     def _check_length(self, stated: str | None) -> None:
         if stated is not None and stated.isdecimal() and int(stated) > self.config.max_upload:
@@ -59,14 +92,13 @@ class Intake:
             headers=_CLOSE,
         )
 
-    def _limited(self, receive: Receive) -> Receive:
-        taken = 0
+    def _limited(self, receive: Receive, account: _Account) -> Receive:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _BODY_SECONDS
         done = False
 
         async def limited() -> Message:
-            nonlocal taken, done
+            nonlocal done
             if done:
                 return await receive()
             patience = min(self.config.patience, deadline - loop.time())
@@ -75,10 +107,16 @@ class Intake:
                     message = await receive()
             except TimeoutError:
                 raise Problem(408, "the body took too long to come", headers=_CLOSE) from None
-            taken += len(message.get("body", b""))
+            came = len(message.get("body", b""))
+            account.held += came
+            self._held += came
             done = not message.get("more_body", False)
-            if taken > self.config.max_upload:
+            if account.held > self.config.max_upload:
                 raise self._too_large()
+            if self._held > _BODIES_AT_ONCE * self.config.max_upload:
+                raise Problem(
+                    503, "too many uploads at once", headers={"retry-after": "5"} | _CLOSE
+                )
             return message
 
         return limited

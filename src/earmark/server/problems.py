@@ -107,9 +107,13 @@ def of_error(error: EarmarkError, *, paths: bool) -> Problem:
     elif isinstance(error, errors.StoreError) and not paths:
         detail, hint = f"the library cannot answer: {type(error).__name__}", None
     headers = {"retry-after": "5"} if status == 503 else None
-    return Problem(
-        status, clean(detail), hint=None if hint is None else clean(hint), headers=headers
-    )
+    extra = {"error": type(error).__name__}
+    if isinstance(error, errors.AudioError):
+        extra |= {"reason": clean(error.reason)} | (
+            {"source": clean(error.source)} if paths else {}
+        )
+    hint = None if hint is None else clean(hint)
+    return Problem(status, clean(detail), hint=hint, headers=headers, extra=extra)
 
 
 def clean(text: str) -> str:

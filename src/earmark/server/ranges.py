@@ -6,7 +6,7 @@ Players ask for ranges to jump; RFC 9110, sections 13.1.5 (If-Range) and 14.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import BinaryIO
 
@@ -63,7 +63,7 @@ def send(
     *,
     etag: str,
     media_type: str,
-    headers: dict[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Return an answer with a file, or the range of it that was asked for.
 
@@ -75,14 +75,14 @@ def send(
     size : int
         In bytes.
     etag, media_type : str
-    headers : dict, optional
+    headers : mapping, optional
         Further ones.
     """
     if matches(request, etag):
         return not_modified(etag)
     part = wanted(request, size, etag)
     first, last = part or (0, size - 1)
-    common = _CACHE | {"etag": etag, "content-length": str(last - first + 1)} | (headers or {})
+    common = _CACHE | {"etag": etag, "content-length": str(last - first + 1)} | dict(headers or {})
     if part is not None:
         common["content-range"] = f"bytes {first}-{last}/{size}"
     status = 200 if part is None else 206

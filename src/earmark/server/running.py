@@ -71,8 +71,13 @@ def _remove_leftovers() -> None:
 
 def options(config: ServerConfig) -> dict[str, Any]:
     """Return what uvicorn is told."""
+    from earmark.server.protocol import PatientProtocol
+
     return {
         "factory": True,
+        "http": PatientProtocol,
+        "ws": "none",
+        "limit_concurrency": 1024,
         "host": config.host,
         "port": config.port,
         "workers": config.workers if config.workers > 1 else None,
@@ -83,5 +88,4 @@ def options(config: ServerConfig) -> dict[str, Any]:
         "proxy_headers": False,
         "timeout_keep_alive": 15,
         "timeout_graceful_shutdown": 5,
-        "h11_max_incomplete_event_size": 32_768,
     }

@@ -136,7 +136,7 @@ def check_moment(served: Served, track: Track, start: float, end: float) -> None
         raise Problem(413, f"a moment may last {served.config.max_seconds:g} s at most")
 
 
-def transcoded(served: Served, track: Track, form: str) -> Path:
+def transcoded(served: Served, track: Track, form: str, *, bit_rate: int | None = None) -> Path:
     """Return a whole track in another format, as a file that is kept for a while.
 
     Raises
@@ -152,13 +152,13 @@ def transcoded(served: Served, track: Track, form: str) -> Path:
         )
     folder = served.folder / "transcoded"
     folder.mkdir(mode=0o700, exist_ok=True)
-    target = folder / f"{track.content_hash}.{form}"
+    target = folder / f"{track.content_hash}-{bit_rate or 0}.{form}"
     with _transcoding:  # one at a time: a second client finds the file of the first
         if not target.exists():
             _make_room(folder)
             draft = folder / f"{uuid4().hex}.part"
             try:
-                task = Transcode(track.path, track.size, str(draft), form)
+                task = Transcode(track.path, track.size, str(draft), form, bit_rate)
                 served.media.run(task, _patience(served, track.duration))
                 draft.replace(target)
             finally:

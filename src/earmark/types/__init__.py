@@ -21,12 +21,14 @@ from earmark.types.arrays import Metric as Metric
 from earmark.types.arrays import RowType as RowType
 from earmark.types.arrays import Scalar as Scalar
 from earmark.types.arrays import UInt8Array as UInt8Array
+from earmark.types.encoding import AspectEncoder as AspectEncoder
 from earmark.types.encoding import Encoded as Encoded
 from earmark.types.encoding import EncodedScore as EncodedScore
 from earmark.types.encoding import Encoder as Encoder
 from earmark.types.encoding import EncoderSpec as EncoderSpec
 from earmark.types.encoding import EncodeSession as EncodeSession
 from earmark.types.encoding import FittedEncoder as FittedEncoder
+from earmark.types.encoding import LabelledEncoder as LabelledEncoder
 from earmark.types.encoding import QueryEncoder as QueryEncoder
 from earmark.types.encoding import RowSpec as RowSpec
 from earmark.types.encoding import ScoreEncoder as ScoreEncoder

@@ -238,6 +238,28 @@ class TextEncoder(Protocol):
 
 
 @runtime_checkable
+class AspectEncoder(Protocol):
+    """Capability: tells in which respects two sounds are alike, from their stored rows alone."""
+
+    @property
+    def aspects(self) -> tuple[str, ...]:
+        """Names of similarities, at most 1 each."""
+
+    @property
+    def nudges(self) -> tuple[str, ...]:
+        """Names of differences from the query, from -1 to 1."""
+
+    def compare(self, query: AnyArray, rows: AnyArray) -> Mapping[str, Float32Array]:
+        """Compare one row of the second form, shape (width,), with others, shape (n, width).
+
+        Returns
+        -------
+        mapping of float32 arrays, shape (n,)
+            One under each name of `aspects` and `nudges`.
+        """
+
+
+@runtime_checkable
 class Tagger(Protocol):
     """Capability: says on the way which of a fixed set of labels each window has."""
 
@@ -273,3 +295,13 @@ class FittedEncoder(Protocol):
 
     def with_state(self, state: State) -> Encoder:
         """Return the same encoder with this state; its revision names the state's content."""
+
+
+@runtime_checkable
+class LabelledEncoder(Protocol):
+    """Capability: a `FittedEncoder` that learns better if told which rows belong together."""
+
+    def fit_labelled(
+        self, rows: Float32Array, labels: Sequence[str], *, seed: int
+    ) -> dict[str, AnyArray]:
+        """Learn from training rows, shape (m, d), with the label of each."""

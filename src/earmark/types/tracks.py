@@ -88,7 +88,8 @@ class Hit:
     `start`, `end`, `query_start` and `query_end` are in seconds, and None where a match has no
     place in time (words in the metadata).  `by` names what found it: an encoder, 'metadata', or
     several joined by '+'.  `ranks` gives the 1-based rank with each of them, `details` what else
-    its kind of search knows (how a hum lies over a tune).  `show` renders the hit as HTML for a
+    its kind of search knows (how a hum lies over a tune), `aspects` how alike both are in each
+    aspect of sound, where aspects were weighed.  `show` renders the hit as HTML for a
     notebook (the library sets it).  Where a recording was identified, `offset` is the track's
     time at the query's time 0, `speed` seconds of track per second of query, and `exact` says
     whether the range was made exact by comparing the sound itself.
@@ -103,6 +104,7 @@ class Hit:
     by: str
     ranks: Mapping[str, int] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
+    aspects: Mapping[str, float] = field(default_factory=dict)
     show: Callable[[Hit], str] | None = field(default=None, repr=False, compare=False)
     offset: float | None = None
     speed: float | None = None

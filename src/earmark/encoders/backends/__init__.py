@@ -55,7 +55,7 @@ def load(path: Path, *, backend: str = "", bfloat16: bool = False) -> Graph:
         from earmark.encoders.backends.onnx import OnnxGraph
 
         return OnnxGraph(path)
-    except (RuntimeError, ValueError, OSError) as error:
+    except Exception as error:  # their errors have no common base of their own
         reason = " ".join(str(error).split())[:200]
         raise EncoderError(
             f"{path.name} must be an ONNX graph that {chosen} runs: {reason}"

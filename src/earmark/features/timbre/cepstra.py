@@ -90,7 +90,7 @@ def contrast_stats(s: Spectra) -> Float32Array:
     for low, high in itertools.pairwise(edges):
         band = db[..., low : high + 1]
         count = max(1, band.shape[-1] // 5)
-        ordered = np.partition(band, (count - 1, band.shape[-1] - count), axis=-1)
+        ordered = np.sort(band, axis=-1)  # several times as fast as a partition
         valley = ordered[..., :count].mean(axis=-1)
         parts += [ordered[..., -count:].mean(axis=-1) - valley, valley]
     return np.concatenate(weighted_stats(np.stack(parts, axis=-1), s.weight), axis=1)

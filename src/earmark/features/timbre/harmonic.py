@@ -49,11 +49,13 @@ def cqhc_stats(s: Spectra) -> Float32Array:
     compressed = np.maximum(lifted, 0)
     size = 2 * compressed.shape[2]
     transform = np.fft.rfft(compressed, n=size, axis=2)
-    envelope = np.fft.irfft(np.abs(transform), n=size, axis=2).astype(np.float32)
+    magnitude = np.abs(transform)
+    envelope = np.fft.irfft(magnitude, n=size, axis=2).astype(np.float32)
     places = np.concatenate([np.arange(_FIRST_LAGS), _harmonic_bins(40)])
     places = np.unique(places[places < size // 2])
     chosen = envelope[:, :, places]
-    rest = np.fft.irfft(np.exp(1j * np.angle(transform)), n=size, axis=2)  # pitch part
+    phase = np.where(magnitude > 0, transform / np.maximum(magnitude, np.float32(1e-12)), 1)
+    rest = np.fft.irfft(phase, n=size, axis=2)  # pitch part
     sharp = np.abs(rest[:, :, : size // 2]).max(axis=2, keepdims=True).astype(np.float32)
     stats = weighted_stats(np.concatenate([chosen, sharp], axis=2), s.long_weight)
     return np.concatenate(stats, axis=1)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from earmark.errors import UsageError
-from earmark.library import answers
+from earmark.library import answers, aspects
 from earmark.library.facade.core import Core, parse, show
 from earmark.library.hits import Hits
 from earmark.library.probes import AudioLike, TrackLike
@@ -25,6 +25,8 @@ class Asking(Core):
         unlike: TrackLike | Sequence[TrackLike] = (),
         by: str | Sequence[str] = (),
         where: str | None = None,
+        aspect: str | Mapping[str, float] | None = None,
+        within: TrackLike | Sequence[TrackLike] | None = None,
         k: int = 10,
         exclude_self: bool = False,
         exact: bool = False,
@@ -46,6 +48,12 @@ class Asking(Core):
             Encoders or kinds that may answer, ``metadata`` or ``tags``.  Default: all.
         where : str, optional
             A filter over fields, e.g. ``"genre = 'jazz' and duration < 10"``.
+        aspect : str or mapping, optional
+            Weights of aspects of sound, ``{"timbre": 1, "pitch": 0.3}`` or
+            ``"timbre=1,pitch=.3"``, and nudges away from the example: ``"brightness=+0.2"``,
+            ``"darker"``, ``"longer=.5"``.  A hit's `aspects` says how alike both are in each.
+        within : Hits, or sequence of tracks, optional
+            Only among these: the hits of a former search, ids or paths.
         k : int
             How many tracks at most.
         exclude_self : bool
@@ -72,6 +80,8 @@ class Asking(Core):
             unlike=several(unlike),
             by=(by,) if isinstance(by, str) else tuple(by),
             where=where,
+            aspect=aspects.normal(aspect),
+            within=None if within is None else several(within),
             k=k,
             exclude_self=exclude_self,
             exact=exact,

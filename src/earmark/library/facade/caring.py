@@ -54,6 +54,8 @@ class Caring(Core):
         encoder: str | None = None,
         fit: str | None = None,
         index: str | None = None,
+        profile: str | None = None,
+        labels: str | None = None,
         on_progress: OnProgress | None = None,
     ) -> RebuildReport:
         """Derive anew what can be derived, and mend what is damaged; say what was done.
@@ -66,6 +68,10 @@ class Caring(Core):
             Fit this encoder anew on the library as it is now, then encode all tracks.
         index : str, optional
             Kind of the search indexes: auto, flat, ivf, ivfpq, ivfpq-rr, hnsw.
+        profile : {'default', 'zounds', 'own'}, optional
+            Go over to this profile of the encoder `timbre`.
+        labels : str, optional
+            With `fit`: a field of the tracks whose values say which sounds belong together.
         on_progress : callable, optional
             Called with `Progress` now and then.
         """
@@ -78,6 +84,8 @@ class Caring(Core):
             encoder=encoder,
             fit=fit,
             index=index,
+            profile=profile,
+            labels=labels,
             on_progress=on_progress,
         )
 

@@ -31,6 +31,7 @@ class Filling(Core):
         metadata: str | os.PathLike[str] | None = None,
         ignore: Sequence[str] = (),
         salvage: bool | None = None,
+        profile: str | None = None,
         on_progress: OnProgress | None = None,
     ) -> IngestReport:
         """Add files, folders, zip archives or URLs; what is known and unchanged costs nothing.
@@ -52,6 +53,8 @@ class Filling(Core):
             Patterns as in a ``.gitignore``.
         salvage : bool, optional
             Keep what can be decoded of damaged files.  Default: the setting.
+        profile : {'default', 'zounds', 'own'}, optional
+            Of the encoder `timbre`, for a library that has none yet.  Default: the setting.
         on_progress : callable, optional
             Called with `Progress` now and then.
 
@@ -66,6 +69,8 @@ class Filling(Core):
             If an encoder is not installed.
         LibraryLocked
             If another process is writing.
+        UsageError
+            If there is no such profile, or the library has another one.
         """
         from earmark.library import filling
 
@@ -79,6 +84,7 @@ class Filling(Core):
             metadata=metadata,
             ignore=ignore,
             salvage=salvage,
+            profile=profile,
         )
         return filling.add(self.store, job, self.settings, on_progress=on_progress)
 

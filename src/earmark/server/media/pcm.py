@@ -52,6 +52,7 @@ def convert(
     name: str,
     start: float = 0.0,
     end: float | None = None,
+    bit_rate: int | None = None,
 ) -> float:
     """Write a source, or a moment of it, in another format.
 
@@ -66,6 +67,8 @@ def convert(
         What to call the source in messages.
     start, end : float
         In seconds.
+    bit_rate : int, optional
+        In bits a second, for the formats that have one.
 
     Returns
     -------
@@ -89,9 +92,8 @@ def convert(
         if form == "wav":
             samples = _write_wav(frames, target, channels, out_rate)
         else:
-            samples = _encode(
-                frames, target, (container, encoder, sample_format), channels, out_rate
-            )
+            how = (container, encoder, sample_format, bit_rate or _BIT_RATE.get(encoder))
+            samples = _encode(frames, target, how, channels, out_rate)
     if not samples:
         raise DecodeError(name, f"no sound from {start:g} s on")
     return samples / out_rate
@@ -105,11 +107,11 @@ def _frames(
 
     layout = "mono" if channels == 1 else "stereo"
     resampler = av.AudioResampler(format=sample_format, layout=layout, rate=rate)
-    skip, left = None, None if end is None else round((end - start) * rate)
+    skip, left = None, None if end is None else round(end * rate) - round(start * rate)
     for frame, seconds in _decoded(media, start):
         for out in resampler.resample(frame):
             if skip is None:
-                skip = max(0, round((start - seconds) * rate))
+                skip = max(0, round(start * rate) - round(seconds * rate))
             piece = out if not skip else _without(out, skip)
             skip = max(0, skip - out.samples)
             if piece is None:
@@ -215,18 +217,22 @@ def _write_wav(frames: Iterator[Any], target: BinaryIO, channels: int, rate: int
 
 
 def _encode(
-    frames: Iterator[Any], target: BinaryIO, how: tuple[str, str, str], channels: int, rate: int
+    frames: Iterator[Any],
+    target: BinaryIO,
+    how: tuple[str, str, str, int | None],
+    channels: int,
+    rate: int,
 ) -> int:
     import av
 
-    container, encoder, sample_format = how
+    container, encoder, sample_format, bit_rate = how
     samples = 0
     with av.open(target, "w", format=container) as out:
         stream: Any = out.add_stream(encoder, rate=rate)
         stream.layout = "mono" if channels == 1 else "stereo"
         stream.format = sample_format
-        if encoder in _BIT_RATE:
-            stream.bit_rate = _BIT_RATE[encoder]
+        if bit_rate:
+            stream.bit_rate = bit_rate
         for frame in frames:
             frame.pts, frame.time_base = samples, Fraction(1, rate)
             samples += frame.samples

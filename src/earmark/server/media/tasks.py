@@ -118,6 +118,7 @@ class Transcode:
     size: int
     target: str
     form: str
+    bit_rate: int | None = None
 
     @property
     def source(self) -> Source:
@@ -130,7 +131,7 @@ class Transcode:
         from earmark.server.media import pcm
 
         with sources.open_source(self.path) as opened, open(self.target, "wb") as target:
-            return pcm.convert(opened, target, self.form, name=self.path)
+            return pcm.convert(opened, target, self.form, name=self.path, bit_rate=self.bit_rate)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Request
 from earmark.server import asking, intake
 from earmark.server.asking import HumAsked, IdentifyAsked, TagAsked
 from earmark.server.context import Caller, Server, known_parameters
-from earmark.server.documents import UPLOAD_BODY, Answer, Tags, problems
+from earmark.server.documents import Answer, Tags, problems
+from earmark.server.documents import upload as upload_body
 from earmark.server.filters import check_where
 from earmark.server.problems import Json, Problem
 from earmark.server.routes.search import as_clip, hits_json
@@ -21,12 +22,9 @@ router = APIRouter(
 _MOST_LABELS = 200
 
 
-@router.post("/identify", response_model=Answer, openapi_extra=UPLOAD_BODY)
+@router.post("/identify", response_model=Answer, openapi_extra=upload_body(IdentifyAsked))
 async def identify(request: Request, served: Server, access: Caller) -> Json:
-    """Which recordings an uploaded sound was taken from, and where in them; none is an answer.
-
-    Parameters: all, k, confidence, where.
-    """
+    """Which recordings an uploaded sound was taken from, and where in them; none is an answer."""
     upload = await intake.read_upload(request)
     asked = asking.parse(IdentifyAsked, intake.merged(request, upload))
     check_where(asked.where, access)
@@ -37,6 +35,7 @@ async def identify(request: Request, served: Server, access: Caller) -> Json:
             k=asked.k,
             every=asked.all,
             confidence=asked.confidence,
+            exact_range=asked.exact_range,
             where=asked.where,
         )
         return hits_json(hits, served, access)
@@ -44,9 +43,9 @@ async def identify(request: Request, served: Server, access: Caller) -> Json:
     return Json(await served.run(work))
 
 
-@router.post("/hum", response_model=Answer, openapi_extra=UPLOAD_BODY)
+@router.post("/hum", response_model=Answer, openapi_extra=upload_body(HumAsked))
 async def hum(request: Request, served: Server, access: Caller) -> Json:
-    """Which tunes an uploaded hum, whistle or song resembles.  Parameters: k."""
+    """Which tunes an uploaded hum, whistle or song resembles."""
     upload = await intake.read_upload(request)
     asked = asking.parse(HumAsked, intake.merged(request, upload))
 
@@ -57,9 +56,9 @@ async def hum(request: Request, served: Server, access: Caller) -> Json:
     return Json(await served.run(work))
 
 
-@router.post("/tag", response_model=Tags, openapi_extra=UPLOAD_BODY)
+@router.post("/tag", response_model=Tags, openapi_extra=upload_body(TagAsked))
 async def tag(request: Request, served: Server, access: Caller) -> Json:
-    """What sounds are in an uploaded recording.  Parameters: labels (a,b,c), k."""
+    """What sounds are in an uploaded recording."""
     upload = await intake.read_upload(request)
     asked = asking.parse(TagAsked, intake.merged(request, upload))
     labels = tuple(part.strip() for part in (asked.labels or "").split(",") if part.strip())
@@ -68,8 +67,8 @@ async def tag(request: Request, served: Server, access: Caller) -> Json:
 
     def work() -> dict[str, Any]:
         method = served.method("tag")
-        options = known_parameters(method, labels=labels, k=asked.k)
-        return tag_document(method(as_clip(served, upload), **options))
+        options = known_parameters(method, labels=labels, k=asked.k, moments=True)
+        return tag_document(method([as_clip(served, upload)], **options)[0])
 
     return Json(await served.run(work))
 

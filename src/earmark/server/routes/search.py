@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from typing import Annotated, Any
 
@@ -12,7 +13,8 @@ from earmark.server import asking, intake
 from earmark.server.access import Access
 from earmark.server.asking import Count, SearchAsked, TrackId, Where
 from earmark.server.context import Caller, Served, Server, hit_json, known_parameters
-from earmark.server.documents import UPLOAD_BODY, Answer, problems
+from earmark.server.documents import Answer, problems
+from earmark.server.documents import upload as upload_body
 from earmark.server.filters import check_where
 from earmark.server.problems import Json, Problem
 from earmark.types import Clip
@@ -26,7 +28,7 @@ async def search(asked: Annotated[SearchAsked, Query()], served: Server, access:
     return await _answer(served, access, asked, None)
 
 
-@router.post("/search", response_model=Answer, openapi_extra=UPLOAD_BODY)
+@router.post("/search", response_model=Answer, openapi_extra=upload_body(SearchAsked))
 async def search_upload(request: Request, served: Server, access: Caller) -> Json:
     """Find what resembles an uploaded sound; other parameters as for GET."""
     upload = await intake.read_upload(request)
@@ -48,22 +50,43 @@ async def _answer(
             like=tuple(asked.like),
             unlike=tuple(asked.unlike),
             by=tuple(asked.by),
-            where=_narrowed(asked),
+            where=_narrowed(asked, upload),
             k=asked.k,
             exclude_self=asked.exclude_self,
+            exact=asked.exact,
             **known_parameters(method, aspect=asked.aspect),
         )
-        return hits_json(hits, served, access, explain=asked.explain)
+        document = hits_json(hits, served, access, explain=asked.explain)
+        document["query"] = _as_asked(document["query"], asked)
+        return document
 
     return Json(await served.run(work))
 
 
-def _narrowed(asked: SearchAsked) -> str | None:
-    """The filter, and that a track is one of a former answer."""
-    if not asked.within:
-        return asked.where
-    inside = f"id in ({', '.join(str(track) for track in asked.within)})"
-    return inside if asked.where is None else f"({asked.where}) and {inside}"
+def _as_asked(query: dict[str, Any], asked: SearchAsked) -> dict[str, Any]:
+    """The question without what the server added to its filter."""
+    rest = {name: value for name, value in query.items() if name != "where"}
+    if asked.where is not None:
+        rest["where"] = asked.where
+    return rest | ({"within": asked.within} if asked.within else {})
+
+
+def _narrowed(asked: SearchAsked, upload: intake.Upload | None) -> str | None:
+    """The filter, with what else is asked of a track: a former answer's, not the upload's."""
+    parts = []
+    if asked.where is not None:
+        narrow = asked.within or (upload is not None and asked.exclude_self)
+        parts.append(f"({asked.where})" if narrow else asked.where)
+    if asked.within:
+        parts.append(f"id in ({', '.join(str(track) for track in asked.within)})")
+    if upload is not None and asked.exclude_self:
+        parts.append(f"content_hash != '{content_hash(upload.data)}'")
+    return " and ".join(parts) or None
+
+
+def content_hash(data: bytes) -> str:
+    """Return the hash under which a library knows a file with these bytes."""
+    return hashlib.blake2b(data, digest_size=20).hexdigest()
 
 
 def as_clip(served: Served, upload: intake.Upload) -> Clip:
@@ -128,14 +151,11 @@ async def playlist(
     length: Annotated[Count, Query()] = 10,
 ) -> Json:
     """Make a path of tracks from one to another, or a list like some."""
-    if not like and (from_ is None or to is None):
-        raise Problem(422, "a playlist needs 'from' and 'to', or 'like'")
+    if bool(like) == (from_ is not None and to is not None):
+        raise Problem(422, "a playlist needs 'from' and 'to', or 'like', and not both")
 
     def work() -> dict[str, Any]:
-        if like:
-            method = served.method("recommend")
-            return hits_json(method(like=tuple(like), k=length), served, access)
-        hits = served.method("playlist")(from_, to, length=length)
+        hits = served.method("playlist")(start=from_, end=to, like=tuple(like), length=length)
         return hits_json(hits, served, access)
 
     return Json(await served.run(work))

@@ -17,6 +17,7 @@ from earmark.server.etags import make_etag, matches, not_modified
 from earmark.server.media import pcm
 from earmark.server.problems import Json, Problem
 from earmark.server.routes.tracks import Id
+from earmark.server.sending import send_track
 from earmark.types import Track
 
 router = APIRouter(
@@ -62,25 +63,7 @@ async def audio(
     form = _form(track, format, moment=start is not None or end is not None)
     if start is not None or end is not None:
         return await _moment(request, served, track, now, form, start, end)
-    etag = make_etag(now.tag, form)
-    if form == "original":
-        return ranges.send(
-            request,
-            lambda: sounds.open_bytes(track.path),
-            now.size,
-            etag=etag,
-            media_type=sounds.media_type(track),
-        )
-    if matches(request, etag):
-        return not_modified(etag)
-    path = await served.run(lambda: sounds.transcoded(served, track, form))
-    return ranges.send(
-        request,
-        lambda: open(path, "rb"),
-        path.stat().st_size,
-        etag=etag,
-        media_type=sounds.content_type(form),
-    )
+    return await send_track(request, served, track, now, form)
 
 
 def _look(served: Served, number: int) -> tuple[Track, sounds.FileNow]:

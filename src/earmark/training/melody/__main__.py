@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="the ONNX file to write")
     parser.add_argument("--seconds", type=float, default=1500.0, help="how long to train")
     parser.add_argument("--made-up", type=int, default=4000, help="tunes to make up")
+    parser.add_argument("--resume", type=Path, help="folder of checkpoints to go on from")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     from earmark.training.melody import export, train
@@ -31,11 +32,17 @@ def main() -> None:
         learned = all_tunes(given.tunes).split()[0]
         made = tunes.make_up(given.made_up, seed=given.seed)
         both = gather([*learned.parts(), *made.parts()], [*learned.titles, *made.titles])
+        start = train.load(given.resume) if given.resume else None
         recipe = train.Recipe(seed=given.seed, seconds=given.seconds, steps=10**6)
-        train.train(both, recipe, given.work, say=lambda line: print(line, flush=True))  # noqa: T201
+        train.train(both, recipe, given.work, say=_say, start=start)
     if given.out is not None:
         revision = export.export_onnx(train.load(given.work), given.out)
         sys.stdout.write(f"revision {revision}\n")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def all_tunes(source: Path) -> Tunes:

@@ -45,6 +45,8 @@ class Spoiling:
         Largest extent, in semitones.
     gaps : float
         Largest part of the notes that begin with silence.
+    narrow : float
+        Largest part by which all intervals are too small (or half of it: too large).
     """
 
     tempo: float = 1.22
@@ -58,6 +60,7 @@ class Spoiling:
     drift: float = 1.5
     vibrato: float = 0.7
     gaps: float = 0.5
+    narrow: float = 0.3
 
 
 class PairMaker:
@@ -149,6 +152,10 @@ class PairMaker:
         wrong = rng.choice([-4, -3, -2, -2, -1, -1, 1, 1, 2, 2, 3, 5], (size, _SLOTS))
         pitch += chance(how.wrong) * per_note(wrong.astype(np.float64))
         pitch += per_note(rng.standard_normal((size, _SLOTS))) * how.tuning * strength
+        middle = pitch.mean(axis=1, keepdims=True)
+        pitch = middle + (pitch - middle) * (
+            1 - how.narrow * strength * rng.uniform(-0.5, 1.0, (size, 1))
+        )
         pitch += chance(how.octave) * per_note(rng.choice([-12.0, 12.0], (size, _SLOTS)))
         pitch = self._slide(pitch, strength)
         pitch += self._drift(size, points, strength)

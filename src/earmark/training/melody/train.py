@@ -52,7 +52,14 @@ def contrast(target: torch.Tensor, hum: torch.Tensor) -> torch.Tensor:
     )
 
 
-def train(tunes: Tunes, recipe: Recipe, folder: Path, *, say: Callable[[str], None]) -> ContourNet:
+def train(
+    tunes: Tunes,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    say: Callable[[str], None],
+    start: ContourNet | None = None,
+) -> ContourNet:
     """Train on tunes; the newest weights lie in ``folder/melody.pt`` all the while.
 
     Parameters
@@ -62,10 +69,13 @@ def train(tunes: Tunes, recipe: Recipe, folder: Path, *, say: Callable[[str], No
     folder : Path
     say : callable
         Told the loss now and then.
+    start : ContourNet, optional
+        Train this one on.
     """
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(1)
-    net = ContourNet()
+    net: ContourNet = start or ContourNet()
+    net.train()
     pairs = PairMaker(tunes, seed=recipe.seed)
     optimizer = torch.optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=1e-4)
     began, mean = time.monotonic(), 0.0

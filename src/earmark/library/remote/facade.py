@@ -1,0 +1,259 @@
+"""`RemoteLibrary`: the facade over HTTP.  What only the library's own machine can do says so."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from earmark.config import Settings
+from earmark.errors import QueryError, TrackNotFound, UsageError
+from earmark.library import exporting
+from earmark.library.facade import Library
+from earmark.library.facade.core import show
+from earmark.library.hits import Hits
+from earmark.library.probes import AudioLike, TrackLike
+from earmark.library.questions import name_of, several
+from earmark.library.remote import reading, sending
+from earmark.library.remote.client import Client
+from earmark.moments import Moment
+from earmark.types import Scalar, Track
+
+if TYPE_CHECKING:
+    from earmark.types import Encoder
+
+_PAGE = 1000
+_LOOK_SECONDS = 0.5
+
+
+class RemoteLibrary(Library):
+    """A library behind a server, with the methods of `Library`.
+
+    Parameters
+    ----------
+    url : str
+        ``http://host:port``.
+    token : str, optional
+        What the server wants to see; to change things, its token to write.
+    settings : Settings, optional
+    timeout : float
+        Seconds to wait for an answer.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        settings: Settings | None = None,
+        timeout: float = 60.0,
+    ) -> None:
+        # Not `Library.__init__`: there is no store here.
+        self.client = Client(url, token=token, timeout=timeout)
+        self.settings = settings or Settings()
+        self._encoders = {}
+
+    def __getattr__(self, name: str) -> Any:
+        """Say of what needs the store that it is not here."""
+        if name == "store":
+            raise sending.refuse("this")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    @property
+    def url(self) -> str:
+        """What opens this library again."""
+        return self.client.url
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.client.close()
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def encoder(self, name: str) -> Encoder:
+        """Refuse: encoders work where the library is."""
+        raise sending.refuse(f"the encoder {name!r}")
+
+    # --- asking --------------------------------------------------------------------------------
+
+    def search(
+        self,
+        text: str | None = None,
+        *,
+        audio: AudioLike | None = None,
+        like: TrackLike | Sequence[TrackLike] = (),
+        unlike: TrackLike | Sequence[TrackLike] = (),
+        by: str | Sequence[str] = (),
+        where: str | None = None,
+        k: int = 10,
+        exclude_self: bool = False,
+        exact: bool = False,
+    ) -> Hits:
+        """Find tracks, and the moment in each that matches; see `Library.search`."""
+        asked = {
+            "text": text,
+            "unlike": self._numbers(unlike),
+            "by": [by] if isinstance(by, str) else list(by),
+            "where": where,
+            "k": _positive("k", k),
+            "exclude_self": exclude_self,
+            "exact": exact,
+            "explain": True,
+        }
+        if text is not None and not text.strip():
+            raise QueryError("the text of a search must not be empty")
+        asked["like"], outside = self._liked(like)
+        audio = outside if audio is None else audio
+        if audio is None:
+            return reading.hits_of(self.client.get("/search", asked), show=show)
+        return self._hear("/search", audio, asked)
+
+    def identify(
+        self,
+        audio: AudioLike,
+        *,
+        k: int = 10,
+        every: bool = False,
+        confidence: float | None = None,
+        exact_range: bool = False,
+        where: str | None = None,
+    ) -> Hits:
+        """Tell which recordings a clip was taken from; see `Library.identify`."""
+        asked = {
+            "k": _positive("k", k),
+            "all": every,
+            "confidence": confidence,
+            "exact_range": exact_range,
+            "where": where,
+        }
+        return self._hear("/identify", audio, asked)
+
+    def _hear(self, path: str, audio: AudioLike, asked: Mapping[str, Any]) -> Hits:
+        """Ask about a sound."""
+        sound = sending.sound_of(audio)
+        answer = self.client.call(
+            "POST", path, asked, body=sound.data, content_type="application/octet-stream"
+        )
+        named = {"audio": name_of(audio)}
+        return reading.hits_of(answer, query=named, shift=sound.start, show=show)
+
+    def random(self, k: int = 10, *, seed: int | None = None, where: str | None = None) -> Hits:
+        """Draw tracks at random, without repetition; see `Library.random`."""
+        if k < 1:
+            return Hits((), {"random": True, "k": k})
+        chosen = self.settings.seed if seed is None else seed
+        asked = {"k": k, "seed": chosen, "where": where}
+        return reading.hits_of(self.client.get("/random", asked), show=show)
+
+    def _liked(
+        self, things: TrackLike | Sequence[TrackLike]
+    ) -> tuple[builtins.list[str], AudioLike | None]:
+        """Tracks to resemble, and a recording that the library does not have."""
+        known: builtins.list[str] = []
+        outside: AudioLike | None = None
+        for thing in several(things):
+            try:
+                known.append(sending.track_number(self.client, thing))
+            except TrackNotFound:
+                if not isinstance(thing, (str, os.PathLike, Moment)) or outside is not None:
+                    raise
+                sending.check_there(thing)
+                outside = thing
+        return known, outside
+
+    def _numbers(self, things: TrackLike | Sequence[TrackLike]) -> builtins.list[str]:
+        return [sending.track_number(self.client, thing) for thing in several(things)]
+
+    # --- tracks --------------------------------------------------------------------------------
+
+    def track(self, track: TrackLike) -> Track:
+        """Return a track by its id or its path on the server's machine."""
+        if isinstance(track, Track):
+            return track
+        number = sending.track_number(self.client, track).partition("#")[0]
+        return reading.track_of(self.client.get(f"/tracks/{number}"))
+
+    def count(self, *, where: str | None = None) -> int:
+        """Return the number of tracks that a filter lets through."""
+        return int(self.client.get("/tracks", {"where": where, "limit": 0})["total"])
+
+    def list(
+        self, *, where: str | None = None, limit: int | None = None, offset: int = 0
+    ) -> tuple[Track, ...]:
+        """Return tracks by ascending id; see `Library.list`."""
+        if offset < 0 or (limit is not None and limit < 0):
+            raise UsageError(f"limit and offset must not be negative, got {limit} and {offset}")
+        found: builtins.list[Track] = []
+        while limit is None or len(found) < limit:
+            size = _PAGE if limit is None else min(_PAGE, limit - len(found))
+            asked = {"where": where, "limit": size, "offset": offset + len(found)}
+            page = reading.tracks_of(self.client.get("/tracks", asked)["tracks"])
+            found.extend(page)
+            if len(page) < size:
+                break
+        if limit == 0:
+            self.count(where=where)  # a filter that is wrong is wrong for no tracks too
+        return tuple(found)
+
+    def set_tags(self, track: TrackLike, tags: Mapping[str, Scalar | None]) -> None:
+        """Set tags of the user's own on a track; None removes one."""
+        self.client.send_json("PATCH", f"/tracks/{self.track(track).id}/tags", dict(tags))
+
+    def remove(self, tracks: TrackLike | Sequence[TrackLike]) -> int:
+        """Remove tracks (their files stay); return how many."""
+        ids = sorted({self.track(track).id for track in several(tracks)})
+        for number in ids:
+            self.client.call("DELETE", f"/tracks/{number}")
+        return len(ids)
+
+    def export(self, form: str, *, where: str | None = None) -> bytes:
+        """Return the tracks as the bytes of a file: m3u, csv, json or parquet."""
+        return exporting.export(self.list(where=where), form)
+
+    def info(self) -> dict[str, Any]:
+        """Return what is in the library and what it can answer, as JSON."""
+        return {"library": self.url, **self.client.get("/library")}
+
+    # --- filling -------------------------------------------------------------------------------
+
+    def index(
+        self, root: str, *, on_progress: Callable[[Mapping[str, Any]], None] | None = None
+    ) -> dict[str, Any]:
+        """Let the server index one of its folders, and wait for it.
+
+        Parameters
+        ----------
+        root : str
+            One of ``info()["roots"]``.
+        on_progress : callable, optional
+            Called with the job's document now and then.
+
+        Returns
+        -------
+        dict
+            The report, as ``earmark index --json`` prints it.
+
+        Raises
+        ------
+        QueryError
+            For another folder, or if the job failed.
+        """
+        job = self.client.send_json("POST", "/jobs", {"root": root})
+        while job["state"] not in ("done", "failed", "cancelled"):
+            time.sleep(_LOOK_SECONDS)
+            job = self.client.get(f"/jobs/{job['id']}")
+            if on_progress is not None:
+                on_progress(job)
+        if job["state"] != "done":
+            raise QueryError(f"the job ended as {job['state']}: {job.get('error') or 'no reason'}")
+        report: dict[str, Any] = job["report"]
+        return report
+
+
+def _positive(name: str, value: int) -> int:
+    if value < 1:
+        raise QueryError(f"{name} must be at least 1, got {value}")
+    return value
