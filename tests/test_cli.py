@@ -103,12 +103,10 @@ WORKING = {
     *("watch", "export", "evaluate", "identify", "evaluate identify", "serve"),
     *("fingerprint train", "fingerprint generate", "fingerprint evaluate"),
     *("tag", "recommend", "playlist", "map"),
-    *("hum", "evaluate hum"),
+    *("hum", "evaluate hum", "models list", "models pull"),
 }
 LATER = {
     "mcp": [],
-    "models list": [],
-    "models pull": ["clap"],
 }
 WITHOUT_JSON = {"serve", "mcp"}
 
