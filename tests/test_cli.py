@@ -104,11 +104,10 @@ WORKING = {
     *("fingerprint train", "fingerprint generate", "fingerprint evaluate"),
     *("tag", "recommend", "playlist", "map"),
     *("hum", "evaluate hum"),
+    *("models list", "models pull"),
 }
 LATER = {
     "mcp": [],
-    "models list": [],
-    "models pull": ["clap"],
 }
 WITHOUT_JSON = {"serve", "mcp"}
 
