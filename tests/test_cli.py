@@ -103,8 +103,7 @@ WORKING = {
     *("watch", "export", "evaluate", "identify", "evaluate identify", "serve"),
     *("fingerprint train", "fingerprint generate", "fingerprint evaluate"),
     *("tag", "recommend", "playlist", "map"),
-    *("hum", "evaluate hum"),
-    *("models list", "models pull"),
+    *("hum", "evaluate hum", "models list", "models pull"),
 }
 LATER = {
     "mcp": [],

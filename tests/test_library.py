@@ -301,7 +301,7 @@ def test_words_and_a_recording_are_fused_by_rank(lib, sounds):
     assert hits[0].by == "timbre+metadata"
     for hit in hits:
         assert hit.score == pytest.approx(
-            sum(1 / (60 + rank) for rank in hit.ranks.values()), abs=1e-6
+            sum(1 / (20 + rank) for rank in hit.ranks.values()), abs=1e-6
         )
         assert (hit.start is None) == ("timbre" not in hit.ranks)
 
@@ -347,8 +347,6 @@ def test_by_chooses_who_answers(lib, sounds):
         ({"text": "  "}, "empty"),
         ({"text": "a", "k": 0}, "k must be"),
         ({"unlike": 1}, "needs words"),
-        ({"text": "a " * 301}, "at most 300 words"),
-        ({"like": "1^0"}, "weight"),
     ],
 )
 def test_questions_that_make_no_sense(lib, asked, message):

@@ -135,13 +135,17 @@ def test_the_path_is_the_best_that_never_turns_back():
         return float(np.sqrt(max(2 - 2 * float(rows[i] @ rows[j]), 0)))
 
     share = {i: away(0, i) / (away(0, i) + away(i, 8)) for i in range(1, 8)}
+    share |= {0: 0.0, 8: 1.0}
     best = min(
         (
             p
             for p in itertools.permutations(range(1, 8), 3)
             if share[p[0]] < share[p[1]] < share[p[2]]
         ),
-        key=lambda p: sum(away(a, b) ** 2 for a, b in itertools.pairwise((0, *p, 8))),
+        key=lambda p: sum(
+            away(a, b) ** 2 + suggesting.EVEN * 4 * (share[b] - share[a] - 0.25) ** 2
+            for a, b in itertools.pairwise((0, *p, 8))
+        ),
     )
     assert found == [0, *best, 8]
 

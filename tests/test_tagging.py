@@ -144,6 +144,8 @@ def test_odd_texts(lib):
         lib.texts.get(NothingReader(), "anything")
     with pytest.raises(QueryError, match="300 words"):
         lib.search("dog " * 10_000)
+    with pytest.raises(QueryError, match="weight"):
+        lib.search(like="1^0")
 
 
 class NothingReader(fake_tagger.ToneTagger):

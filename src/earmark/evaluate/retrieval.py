@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,9 @@ from earmark.types import AnyArray, EncoderSpec, Float64Array, Int64Array, Scala
 
 BLOCK_ROWS = 65_536
 """Stored rows that are compared at once: bounds memory."""
+
+FUSED = "fused"
+FUSED_KINDS = frozenset({"semantic", "similar", "timbre"})
 
 QUERY_ROWS = 256
 """Rows of a query that are compared at once."""
@@ -160,7 +163,8 @@ def evaluate(
     store : Store
     items : sequence of Item
     encoder : str, optional
-        May be left out if the library has one.
+        May be left out if the library has one.  Several, separated by commas, are fused as a
+        search does; 'fused' stands for all that a search by example asks.
     k : int
         The cut-off of precision, recall and ndcg.
     seed : int
@@ -171,14 +175,13 @@ def evaluate(
     QueryError
         If the encoder is not in the library, or tracks of the manifest are not.
     """
-    spec = _spec(store, encoder)
+    specs = _specs(store, encoder)
     tracks = _tracks(store, items)
-    rows, owners = _load(store, spec, tracks)
     labels = np.array([item.label for item in items])
     groups = np.array([item.group for item in items])
     tie = np.random.default_rng(seed).permutation(len(items))
+    rankings, present = _rankings(store, specs, tracks, tie)
     values: dict[str, list[float]] = {}
-    present = np.unique(owners)
     for query in range(len(items)):
         others = np.arange(len(items)) != query
         if groups[query]:
@@ -187,7 +190,7 @@ def evaluate(
         total = int(relevant.sum())
         if not total:
             continue
-        ranking = _rank(spec, rows, owners, query, present, tie)
+        ranking = rankings(query)
         found = relevant[ranking[others[ranking]]]
         for name, value in _figures(found, total, k).items():
             values.setdefault(name, []).append(value)
@@ -196,13 +199,28 @@ def evaluate(
     return Report(
         metrics={name: float(np.mean(v)) for name, v in values.items()},
         intervals={n: metrics.bootstrap_interval(v, seed=seed) for n, v in values.items()},
-        encoder=spec.name,
-        revision=spec.revision,
+        encoder=",".join(specs),
+        revision=",".join(spec.revision for spec in specs.values()),
         library_size=len(items),
         queries=len(values["map"]),
-        silent=len(items) - len(present),
+        silent=len(items) - present,
         seed=seed,
     )
+
+
+def _rankings(
+    store: Store, specs: Mapping[str, EncoderSpec], tracks: Sequence[int], tie: Int64Array
+) -> tuple[Callable[[int], Int64Array], int]:
+    """What ranks all items for a query, by one encoder or fused; and how many items have rows."""
+    if len(specs) > 1:
+        from earmark.evaluate.fused import FusedRanking
+
+        fused = FusedRanking(store, specs, tracks, tie)
+        return fused.rank, fused.present
+    spec = next(iter(specs.values()))
+    rows, owners = load(store, spec, tracks)
+    present = np.unique(owners)
+    return lambda query: _rank(spec, rows, owners, query, present, tie), len(present)
 
 
 def _figures(found: npt.NDArray[np.bool_], total: int, k: int) -> dict[str, float]:
@@ -215,21 +233,26 @@ def _figures(found: npt.NDArray[np.bool_], total: int, k: int) -> dict[str, floa
     return figures
 
 
-def _spec(store: Store, encoder: str | None) -> EncoderSpec:
+def _specs(store: Store, encoder: str | None) -> dict[str, EncoderSpec]:
+    """The encoders that are named: one, several with commas, or 'fused' for all that compare."""
     specs = store.encoders()
-    if encoder is None:
-        if len(specs) != 1:
-            raise QueryError(
-                f"an encoder must be named, the library has {', '.join(sorted(specs)) or 'none'}",
-                hint="--encoder NAME",
-            )
-        return next(iter(specs.values()))
-    if encoder not in specs:
+    if encoder is None and len(specs) != 1:
         raise QueryError(
-            f"the library has no rows of an encoder {encoder!r}",
-            hint=nearest(encoder, specs) or f"it has {', '.join(sorted(specs)) or 'none'}",
+            f"an encoder must be named, the library has {', '.join(sorted(specs)) or 'none'}",
+            hint="--encoder NAME, --encoder A,B or --encoder fused",
         )
-    return specs[encoder]
+    names = list(specs) if encoder is None else [n.strip() for n in encoder.split(",") if n.strip()]
+    if names == [FUSED]:
+        names = sorted(name for name, spec in specs.items() if spec.kind in FUSED_KINDS)
+        if not names:
+            raise QueryError("the library has no rows of an encoder that a search fuses")
+    for name in names:
+        if name not in specs:
+            raise QueryError(
+                f"the library has no rows of an encoder {name!r}",
+                hint=nearest(name, specs) or f"it has {', '.join(sorted(specs)) or 'none'}",
+            )
+    return {name: specs[name] for name in dict.fromkeys(names)}
 
 
 def _tracks(store: Store, items: Sequence[Item]) -> list[int]:
@@ -248,7 +271,7 @@ def _tracks(store: Store, items: Sequence[Item]) -> list[int]:
     return ids
 
 
-def _load(store: Store, spec: EncoderSpec, tracks: Sequence[int]) -> tuple[AnyArray, Int64Array]:
+def load(store: Store, spec: EncoderSpec, tracks: Sequence[int]) -> tuple[AnyArray, Int64Array]:
     """All rows of the tracks in order, and the item that each belongs to."""
     form = spec.refine or spec.rows
     which = "rows" if spec.refine is None else "refine"
@@ -273,22 +296,36 @@ def _rank(
     present: Int64Array,
     tie: Int64Array,
 ) -> Int64Array:
-    """Items, nearest first, by the mean over the query's rows of the least distance in the item."""
+    """Items, nearest first; none if the query has no rows."""
+    if not (owners == query).any():
+        return np.zeros(0, np.int64)
+    return np.lexsort((tie, distances_of(spec, rows, owners, query, present, len(tie))))
+
+
+def distances_of(
+    spec: EncoderSpec,
+    rows: AnyArray,
+    owners: Int64Array,
+    query: int,
+    present: Int64Array,
+    count: int,
+) -> Float64Array:
+    """Mean over the query's rows of the least distance in each item, infinite without rows."""
     form = spec.refine or spec.rows
     own = rows[owners == query]
-    if not len(own):
-        return np.zeros(0, np.int64)
-    total: Float64Array = np.zeros(len(tie))
+    total: Float64Array = np.zeros(count)
     for at in range(0, len(own), QUERY_ROWS):
         some = own[at : at + QUERY_ROWS]
         for first, last, block, starts in _blocks(rows, owners, present):
             table = distances.pairwise(form.metric, some, block)
             least = np.minimum.reduceat(table, starts, axis=1)
             total[present[first:last]] += least.sum(axis=0, dtype=np.float64)
+    if not len(own):
+        return np.full(count, np.inf)
     # Rounded, lest the order of summation decide between tracks that are equally near.
     mean = np.round(total / len(own), 9)
-    mean[np.setdiff1d(np.arange(len(tie)), present)] = np.inf
-    return np.lexsort((tie, mean))
+    mean[np.setdiff1d(np.arange(count), present)] = np.inf
+    return mean
 
 
 def _blocks(

@@ -6,10 +6,11 @@ producing summaries", SIGIR 1998): each is the best by ``(1 - d) relevance - d l
 was chosen before.  Relevance is the score between the worst and the best candidate's, likeness the
 cosine of the tracks' vectors (`spaces`), both in 0 ... 1.
 
-A playlist from A to B is the path of exactly `length` tracks with the least sum of squared steps
-among those that never turn back: along it the share ``d(A, x) / (d(A, x) + d(x, B))`` rises.  By
-the squares equal steps cost least, so the path is smooth; as the share rises no track comes twice,
-and dynamic programming finds the best path exactly.
+A playlist from A to B is the path of exactly `length` tracks of least cost among those that never
+turn back: along it the share ``d(A, x) / (d(A, x) + d(x, B))`` rises, so no track comes twice and
+dynamic programming finds the best path exactly.  A step costs its squared distance, by which equal
+steps are the cheapest, and `EVEN` times the squared deviation of its gain in share from an even
+one: else a path would leap into a crowd of copies of one sound and stay there.
 """
 
 from __future__ import annotations
@@ -22,11 +23,14 @@ import numpy as np
 from earmark.errors import QueryError, UsageError
 from earmark.library.hits import Hits
 from earmark.library.spaces import TrackVectors
-from earmark.types import Float32Array, Hit, Int64Array, Track
+from earmark.types import Float32Array, Float64Array, Hit, Int64Array, Track
 
 ONE_PER = ("file", "artist", "none")
 DEPTH = 10
 """Suggestions are chosen among this many times more candidates."""
+
+EVEN = 3.0
+"""How much an uneven gain costs beside squared distances."""
 
 MAX_STATIONS = 1500
 """Most tracks between A and B that a path is looked for among."""
@@ -138,8 +142,9 @@ def path(vectors: TrackVectors, first: int, last: int, length: int) -> list[int]
     for track, place in ((first, begin), (last, end)):
         if place < 0:
             raise QueryError(f"track {track} holds only silence and leads nowhere")
-    stations = _stations(vectors.rows, begin, end)
-    return [int(vectors.ids[i]) for i in _shortest(vectors.rows[stations], stations, length)]
+    stations, share = _stations(vectors.rows, begin, end)
+    order = _shortest(vectors.rows[stations], share, length)
+    return [int(vectors.ids[stations[i]]) for i in order]
 
 
 def _distance(rows: Float32Array, row: Float32Array) -> Float32Array:
@@ -147,23 +152,27 @@ def _distance(rows: Float32Array, row: Float32Array) -> Float32Array:
     return np.asarray(np.sqrt(np.maximum(2 - 2 * (rows @ row), 0)), np.float32)
 
 
-def _stations(rows: Float32Array, begin: int, end: int) -> Int64Array:
-    """Tracks near the way, in the order of their share of it; the ends first and last."""
+def _stations(rows: Float32Array, begin: int, end: int) -> tuple[Int64Array, Float64Array]:
+    """Tracks near the way in the order of their share of it, and the shares: from 0 to 1."""
     from_a, to_b = _distance(rows, rows[begin]), _distance(rows, rows[end])
-    detour = from_a + to_b
+    detour = (from_a + to_b).astype(np.float64)
     share = from_a / np.maximum(detour, 1e-9)
-    share[begin], share[end] = -1.0, 2.0
+    share[begin], share[end] = 0.0, 1.0
     detour[[begin, end]] = -1.0
     near = np.sort(np.argsort(detour, kind="stable")[: MAX_STATIONS + 2])
+    near = near[(near != begin) & (near != end)]
     ordered: Int64Array = near[np.argsort(share[near], kind="stable")]
-    return ordered
+    ordered = np.concatenate([[begin], ordered, [end]])
+    return ordered, share[ordered].astype(np.float64)
 
 
-def _shortest(rows: Float32Array, stations: Int64Array, length: int) -> list[int]:
-    """The path of `length` stations with the least sum of squared steps, in their order."""
-    count = len(stations)
+def _shortest(rows: Float32Array, share: Float64Array, length: int) -> list[int]:
+    """The path of `length` stations of least cost, always ahead in their order."""
+    count = len(rows)
     length = min(length, count)
     steps = np.maximum(2 - 2 * (rows @ rows.T), 0).astype(np.float64)  # squared distances
+    gain = share[None, :] - share[:, None]
+    steps += EVEN * (length - 1) * np.square(gain - 1 / max(length - 1, 1))
     steps[np.tril_indices(count)] = np.inf  # only ahead
     cost = np.full(count, np.inf)
     cost[0] = 0.0
@@ -177,7 +186,7 @@ def _shortest(rows: Float32Array, stations: Int64Array, length: int) -> list[int
     for before in reversed(came):
         at = int(before[at])
         order.append(at)
-    return [int(stations[i]) for i in reversed(order)]
+    return order[::-1]
 
 
 def smooth(vectors: TrackVectors, tracks: Sequence[int]) -> list[int]:

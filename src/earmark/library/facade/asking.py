@@ -91,6 +91,7 @@ class Asking(Core):
             question,
             get_encoder=self.encoder,
             texts=self.texts,
+            hubs=self.hubs,
             salvage=self.settings.salvage,
             show=show,
         )

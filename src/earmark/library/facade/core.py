@@ -17,6 +17,7 @@ from earmark.library.probes import TrackLike
 from earmark.types import Encoder, Expr, Hit, Store, Track
 
 if TYPE_CHECKING:
+    from earmark.library.hubs import Hubs
     from earmark.library.wording import TextVectors
 
 
@@ -28,6 +29,7 @@ class Core:
         self.settings = settings
         self._encoders: dict[str, Encoder] = {}
         self._texts: TextVectors | None = None
+        self._hubs: Hubs | None = None
 
     @property
     def url(self) -> str:
@@ -74,6 +76,15 @@ class Core:
         if self._texts is None:
             self._texts = TextVectors(cache_folder(self.settings) / "texts")
         return self._texts
+
+    @property
+    def hubs(self) -> Hubs:
+        """What is known of tracks that resemble everything, kept between questions."""
+        from earmark.library.hubs import Hubs
+
+        if self._hubs is None:
+            self._hubs = Hubs()
+        return self._hubs
 
     def encoder(self, name: str) -> Encoder:
         """Return the encoder that made the rows of this name, ready to encode queries.

@@ -190,6 +190,7 @@ class Meaning(Core):
             question,
             get_encoder=self.encoder,
             texts=self.texts,
+            hubs=self.hubs,
             salvage=self.settings.salvage,
             show=show,
         )

@@ -9,7 +9,6 @@ without any by the words in the names of its files.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +19,8 @@ from earmark.library.maps.layout import nearest
 from earmark.types import Float32Array, Int64Array, Store, Track
 
 MOST = 20_000
+_Terms = dict[str, float]
+
 _SAMPLE = 60
 _WORDS = 2
 
@@ -82,30 +83,30 @@ def name_groups(
     sample = {n: rng.permutation(m)[:_SAMPLE] for n, m in members.items()}
     everywhere = rng.permutation(len(tracks))[: 20 * _SAMPLE]
     asked = np.unique(np.concatenate([everywhere, *sample.values()])) if numbers else everywhere
-    terms = _terms(store, tracks[asked].tolist())
-    common = _mean([terms[int(tracks[i])] for i in everywhere])
+    heard, called = _terms(store, tracks[asked].tolist())
+    whole = tracks[everywhere].tolist()
+    common = [_mean(whole, terms) for terms in (heard, called)]
     used: set[str] = set()
     clusters = []
     for n in numbers:
-        own = _mean([terms[int(tracks[i])] for i in sample[n]])
-        name = _name(own, common, used) or f"group {n + 1}"
+        own = [_mean(tracks[sample[n]].tolist(), terms) for terms in (heard, called)]
+        names = (_name(mine, all_, used) for mine, all_ in zip(own, common, strict=True))
+        name = next(filter(None, names), f"group {n + 1}")
         used.add(name)
         middle = np.median(places[members[n]], axis=0)
         clusters.append(Cluster(n, name, float(middle[0]), float(middle[1]), len(members[n])))
     return tuple(clusters)
 
 
-def _terms(store: Store, tracks: Sequence[int]) -> dict[int, dict[str, float]]:
-    """What each track is about: its labels with their scores, else the words of its name."""
+def _terms(store: Store, tracks: Sequence[int]) -> tuple[dict[int, _Terms], dict[int, _Terms]]:
+    """What each track is about: its labels with their scores, and the words of its name."""
     labels = store.labels(tracks)
-    found: dict[int, dict[str, float]] = {}
-    for track in store.tracks(tracks):
-        own = labels.get(track.id)
-        if own:
-            found[track.id] = {label.name: label.score for given in own.values() for label in given}
-        else:
-            found[track.id] = dict.fromkeys(_words(track), 1.0) if not labels else {}
-    return {track: found.get(track, {}) for track in tracks}
+    heard = {
+        track: {label.name: label.score for given in own.values() for label in given}
+        for track, own in labels.items()
+    }
+    called = {track.id: dict.fromkeys(_words(track), 1.0) for track in store.tracks(tracks)}
+    return heard, called
 
 
 def _words(track: Track) -> list[str]:
@@ -115,17 +116,17 @@ def _words(track: Track) -> list[str]:
     return [w.lower() for w in re.findall(r"[^\W\d_]{3,}", text)]
 
 
-def _mean(terms: Sequence[Mapping[str, float]]) -> Counter[str]:
-    total: Counter[str] = Counter()
-    for one in terms:
-        for name, score in one.items():
-            total[name] += score / len(terms)  # type: ignore[assignment]
+def _mean(tracks: Sequence[int], terms: Mapping[int, _Terms]) -> dict[str, float]:
+    total: dict[str, float] = {}
+    for track in tracks:
+        for name, score in terms.get(track, {}).items():
+            total[name] = total.get(name, 0.0) + score / len(tracks)
     return total
 
 
-def _name(own: Counter[str], common: Counter[str], used: set[str]) -> str:
+def _name(own: Mapping[str, float], common: Mapping[str, float], used: set[str]) -> str:
     """The terms that stand out most; more of them if the name is taken."""
-    gain = {name: score * score / (common[name] + 0.02) for name, score in own.items()}
+    gain = {name: score * score / (common.get(name, 0.0) + 0.02) for name, score in own.items()}
     ranked = sorted(gain, key=lambda name: (-gain[name], name))
     ranked = [name for name in ranked if own[name] >= 0.05]
     for count in range(1, len(ranked) + 1):

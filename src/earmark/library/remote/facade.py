@@ -88,12 +88,18 @@ class RemoteLibrary(Library):
         unlike: TrackLike | Sequence[TrackLike] = (),
         by: str | Sequence[str] = (),
         where: str | None = None,
+        aspect: str | Mapping[str, float] | None = None,
+        within: TrackLike | Sequence[TrackLike] | None = None,
         k: int = 10,
         exclude_self: bool = False,
         exact: bool = False,
     ) -> Hits:
         """Find tracks, and the moment in each that matches; see `Library.search`."""
+        if isinstance(aspect, Mapping):
+            aspect = ",".join(f"{name}={weight:g}" for name, weight in aspect.items())
         asked = {
+            "aspect": aspect,
+            "within": [] if within is None else self._numbers(within),
             "text": text,
             "unlike": self._numbers(unlike),
             "by": [by] if isinstance(by, str) else list(by),
