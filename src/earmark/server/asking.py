@@ -16,11 +16,11 @@ LARGEST_ID = 2**63 - 1
 TrackId = Annotated[
     str,
     Field(
-        pattern=r"^[0-9]{1,18}(#[0-9.:]{0,16}-[0-9.:]{0,16})?$",
-        description='A track\'s id, or a moment of it: "12" or "12#3.5-8".',
+        pattern=r"^[0-9]{1,18}(#[0-9.:]{0,16}-[0-9.:]{0,16})?(\^[0-9.]{1,8})?$",
+        description='A track\'s id, or a moment of it: "12", "12#3.5-8"; "12^2" counts twice.',
     ),
 ]
-Text = Annotated[str, Field(max_length=500)]
+Text = Annotated[str, Field(max_length=4000)]
 Where = Annotated[
     str,
     Field(max_length=2000, description="A filter, e.g. genre = 'jazz' and duration < 10."),
