@@ -1,0 +1,109 @@
+// Filters from the real tags, and the weights of the aspects of sound.
+import { useState } from "preact/hooks";
+import type { Facet } from "../api/types";
+import { toggled } from "../lib/where";
+import { facets, library } from "../state/app";
+import { go, route } from "../state/route";
+import { IconButton } from "../ui/parts";
+
+const FEW = 6;
+
+function label(name: string): string {
+  const words = name.replace(/[_.-]+/g, " ").trim();
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+function Field({ facet }: { facet: Facet }) {
+  const [all, setAll] = useState(false);
+  const chosen = route.value.filters[facet.name] ?? [];
+  const values = facet.values.map(({ value, count }) => ({ value: String(value), count }));
+  const missing = chosen.filter((c) => !values.some((v) => v.value === c)).map((value) => ({ value, count: 0 }));
+  const listed = [...missing, ...values];
+  const shown = all ? listed : listed.filter((v, i) => i < FEW || chosen.includes(v.value));
+  return (
+    <fieldset class="facet">
+      <legend>{label(facet.name)}</legend>
+      <div class="chips">
+        {shown.map(({ value, count }) => (
+          <button
+            key={value}
+            type="button"
+            class="chip"
+            aria-pressed={chosen.includes(value)}
+            onClick={() => go({ filters: toggled(route.value.filters, facet.name, value) })}
+          >
+            {value} <span class="n">{count}</span>
+          </button>
+        ))}
+        {listed.length > FEW && (
+          <button type="button" class="chip quiet" aria-expanded={all} onClick={() => setAll(!all)}>
+            {all ? "fewer" : `${listed.length - FEW} more`}
+          </button>
+        )}
+      </div>
+    </fieldset>
+  );
+}
+
+/** Folded on a phone, open beside the answers on a wide screen. */
+function wide(): boolean {
+  return matchMedia("(min-width: 60rem)").matches;
+}
+
+export function Facets() {
+  const [open] = useState(wide);
+  const any = Object.keys(route.value.filters).length > 0 || route.value.where !== "";
+  const chosen = Object.keys(route.value.filters);
+  const known = facets.value.filter((facet) => facet.values.length > 0);
+  const lost = chosen.filter((name) => !known.some((f) => f.name === name)).map((name) => ({ name, values: [] }));
+  return (
+    <details class="panel" open={open}>
+      <summary>
+        <h2>Filters</h2>
+      </summary>
+      {any && (
+        <IconButton icon="close" label="Without filters" text="Without filters" onClick={() => go({ filters: {}, where: "" })} />
+      )}
+      {[...lost, ...known].map((facet) => (
+        <Field key={facet.name} facet={facet} />
+      ))}
+    </details>
+  );
+}
+
+export function Aspects() {
+  const [open] = useState(wide);
+  const names = library.value?.aspects ?? [];
+  const { aspects, clip, like, unlike, moment } = route.value;
+  const example = clip || moment || like.length || unlike.length;
+  if (!names.length || !example) return null;
+  return (
+    <details class="panel" open={open}>
+      <summary>
+        <h2>What counts</h2>
+      </summary>
+      <div class="aspects">
+        {names.map((name) => {
+          const weight = aspects[name] ?? 1;
+          return (
+            <label key={name} class="aspect">
+              <span>{label(name)}</span>
+              <output>{weight === 0 ? "off" : `× ${weight}`}</output>
+              <input
+                type="range"
+                min="0"
+                max="2"
+                step="0.1"
+                value={weight}
+                onInput={(event) => go({ aspects: { ...aspects, [name]: Number(event.currentTarget.value) } }, true)}
+              />
+            </label>
+          );
+        })}
+      </div>
+      {Object.values(aspects).some((weight) => weight !== 1) && (
+        <IconButton icon="close" label="All equal again" text="All equal again" onClick={() => go({ aspects: {} })} />
+      )}
+    </details>
+  );
+}
