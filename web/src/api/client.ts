@@ -103,6 +103,10 @@ function named<T extends { track: string }>(sounds: T[]): T[] {
   return sounds.map((sound) => ({ ...sound, track: String(sound.track) }));
 }
 
+function numbered(id: string): string | number {
+  return /^\d+$/.test(id) ? Number(id) : id;
+}
+
 async function hits(call: Call, asked: Asked): Promise<Hit[]> {
   return named((await json<Answer>(call, asked)).hits);
 }
@@ -134,7 +138,9 @@ export const api = {
     return answer;
   },
   exported: async (tracks: string[], format: string) =>
-    (await request("exports", { body: { tracks, format } })).blob(),
+    (
+      await request("exports", { body: { tracks: tracks.map(numbered), format } })
+    ).blob(),
   jobs: async () => {
     const said = await json<Job[] | { jobs: Job[] }>("jobs");
     return Array.isArray(said) ? said : said.jobs;
@@ -147,8 +153,8 @@ export const api = {
 /** An address that an audio element can open by itself: with a ticket where a token is needed. */
 export async function audioAddress(id: string, query: Query = {}): Promise<string> {
   if (token.value && (!ticket || ticket.until < Date.now())) {
-    const made = await json<{ ticket: string; expires_in?: number }>("tickets", { body: {} });
-    ticket = { text: made.ticket, until: Date.now() + 800 * (made.expires_in ?? 30) };
+    const made = await json<{ ticket: string; expires: number }>("tickets");
+    ticket = { text: made.ticket, until: 1000 * (made.expires - 10) };
   }
   return address("audio", { ...query, ticket: token.value ? ticket?.text : "" }, id);
 }

@@ -23,7 +23,7 @@ export interface Contour {
 }
 
 export interface Hit extends Sound {
-  score: number;
+  score: number | null;
   start: number | null;
   end: number | null;
   query_start?: number | null;
@@ -48,7 +48,7 @@ export interface EncoderFacts {
 }
 
 export type Ability =
-  "text" | "audio" | "identify" | "hum" | "tag" | "recommend" | "map" | "duplicates";
+  "text" | "audio" | "identify" | "hum" | "tag" | "recommend" | "playlist" | "map" | "duplicates";
 
 export interface LibraryFacts {
   name: string;
@@ -63,7 +63,8 @@ export interface LibraryFacts {
 
 export interface Facet {
   name: string;
-  values: { value: string | number | boolean; count: number }[];
+  distinct?: number;
+  values: { value: string | number | null; count: number }[];
 }
 
 export interface Page {
@@ -84,7 +85,7 @@ export interface Peaks {
 
 export interface TagScore {
   label: string;
-  score: number;
+  score: number | null;
 }
 
 export interface TagAnswer {
@@ -123,6 +124,9 @@ export interface MapAnswer {
 export interface Job {
   id: string;
   root: string;
+  /** queued, running, done, failed or cancelled */
   state: string;
-  [more: string]: unknown;
+  progress?: Record<string, unknown> | null;
+  report?: { failed?: { path: string; error: string }[]; added?: number; [more: string]: unknown } | null;
+  error?: string | null;
 }

@@ -4,7 +4,7 @@ import { api, ApiError, token, type Call, type Query } from "../api/client";
 import type { Hit, TagAnswer } from "../api/types";
 import { where } from "./app";
 import { clipOf } from "./clips";
-import type { Route } from "../lib/address";
+import { parseMoment, type Route } from "../lib/address";
 import { route } from "./route";
 
 export type Kind = "browse" | "search" | "identify" | "hum" | "tag" | "random" | "recommend";
@@ -49,6 +49,11 @@ function aspectText(aspects: Record<string, number>): string {
     .join(",");
 }
 
+/** The tracks of moments: what recommends knows whole tracks only. */
+function whole(moments: string[]): string[] {
+  return [...new Set(moments.map((one) => parseMoment(one).track))];
+}
+
 function question(asked: Route, filter: string): { call: Call; query: Query } {
   const like = asked.moment ? [asked.moment, ...asked.like] : asked.like;
   const common = { like, unlike: asked.unlike, where: filter, k: asked.k };
@@ -61,7 +66,10 @@ function question(asked: Route, filter: string): { call: Call; query: Query } {
     case "random":
       return { call: "random", query: { k: asked.k, seed: asked.seed, where: filter } };
     case "recommend":
-      return { call: "recommend", query: common };
+      return {
+        call: "recommend",
+        query: { ...common, like: whole(like), unlike: whole(asked.unlike) },
+      };
     default:
       return asked.clip
         ? { call: "searchClip", query: search }

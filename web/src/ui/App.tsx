@@ -1,6 +1,7 @@
 // The page as a whole: head, view, player, collection, dialogs.
 import { lazy } from "./lazy";
 import { useEffect, useState } from "preact/hooks";
+import type { Ability } from "../api/types";
 import { EMPTY, type View } from "../lib/address";
 import { can, crateOpen, help, library, libraryError, loadLibrary, nextTheme } from "../state/app";
 import { askWith } from "../state/clips";
@@ -22,10 +23,10 @@ const views: Record<Exclude<View, "search">, ReturnType<typeof lazy>> = {
   library: lazy(() => import("../views/Library")),
 };
 
-const TABS: { view: View; name: string; needs?: "map" | "duplicates" | "recommend" }[] = [
+const TABS: { view: View; name: string; needs?: Ability }[] = [
   { view: "search", name: "Search" },
   { view: "map", name: "Map" },
-  { view: "playlist", name: "Playlist", needs: "recommend" },
+  { view: "playlist", name: "Playlist", needs: "playlist" },
   { view: "duplicates", name: "Duplicates", needs: "duplicates" },
   { view: "library", name: "Library" },
 ];

@@ -71,7 +71,7 @@ function Facts({ hit, score }: { hit: Hit; score: boolean }) {
         <div>
           <dt class="hidden">Score</dt>
           <dd>
-            {hit.score.toFixed(3)} <span class="by">{hit.by}</span>
+            {hit.score?.toFixed(3) ?? "–"} <span class="by">{hit.by}</span>
           </dd>
         </div>
       )}

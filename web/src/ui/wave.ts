@@ -57,11 +57,15 @@ export function bigWave({ box, peaks, moment, onSeek, onSelect }: Options): BigW
   adoptStyles(surfer.getWrapper().getRootNode() as ShadowRoot);
   const regions = surfer.registerPlugin(Regions.create());
   let selected: ReturnType<typeof regions.addRegion> | null = null;
-  const mark = () => {
+  let ready = false;
+  let times = 1;
+  const zoom = () => ready && surfer.zoom(times <= 1 ? 0 : (box.clientWidth / peaks.duration) * times);
+  surfer.on("ready", () => {
+    ready = true;
+    if (times > 1) zoom();
     if (moment)
       regions.addRegion({ ...moment, color: colour("--moment"), drag: false, resize: false, id: "moment" });
-  };
-  surfer.on("ready", mark);
+  });
   surfer.on("interaction", onSeek);
   regions.enableDragSelection({ color: colour("--selection"), id: "selection" });
   const changed = (region: { id: string; start: number; end: number }) => {
@@ -83,7 +87,11 @@ export function bigWave({ box, peaks, moment, onSeek, onSelect }: Options): BigW
       else if (selected.start !== part.start || selected.end !== part.end) selected.setOptions(part);
     },
     follow: (seconds) => surfer.setTime(seconds),
-    zoom: (times) => surfer.zoom(times <= 1 ? 0 : (box.clientWidth / peaks.duration) * times),
+    zoom(wanted) {
+      if (wanted === times) return;
+      times = wanted;
+      zoom();
+    },
     destroy: () => surfer.destroy(),
   };
 }

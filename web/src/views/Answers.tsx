@@ -119,8 +119,8 @@ export function Tags({ answer }: { answer: TagAnswer }) {
         {answer.tags.map(({ label, score }) => (
           <li key={label}>
             <span>{label}</span>
-            <Bar share={score} />
-            <span class="number">{percent(score)}</span>
+            <Bar share={score ?? 0} />
+            <span class="number">{percent(score ?? 0)}</span>
           </li>
         ))}
       </ul>
@@ -142,7 +142,7 @@ export function Tags({ answer }: { answer: TagAnswer }) {
                 <td>
                   {m.tags
                     .slice(0, 3)
-                    .map((t) => `${t.label} ${percent(t.score)}`)
+                    .map((t) => `${t.label} ${percent(t.score ?? 0)}`)
                     .join(", ")}
                 </td>
               </tr>

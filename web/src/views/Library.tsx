@@ -18,29 +18,24 @@ function put(job: Job): void {
 }
 
 export function running(job: Job): boolean {
-  return ["queued", "waiting", "running", "started"].includes(job.state);
+  return job.state === "queued" || job.state === "running";
 }
 
 interface Progress {
   done: number;
   total: number | null;
   failed: { path: string; error: string }[];
-  now: string;
 }
 
 function number(value: unknown): number | null {
   return typeof value === "number" && Number.isFinite(value) ? value : null;
 }
 
-/** What the server says of a job, wherever it says it. */
-export function progressOf(job: Job): Progress {
-  const part = (job.progress ?? job) as Record<string, unknown>;
-  const failed = (part.failed ?? job.failed ?? (job.report as Record<string, unknown> | undefined)?.failed) as unknown;
+export function progressOf({ progress, report }: Job): Progress {
   return {
-    done: number(part.done) ?? number(part.files_done) ?? 0,
-    total: number(part.total) ?? number(part.files_total),
-    failed: Array.isArray(failed) ? (failed as Progress["failed"]) : [],
-    now: typeof part.path === "string" ? part.path : "",
+    done: number(progress?.files) ?? 0,
+    total: number(progress?.files_total),
+    failed: report?.failed ?? [],
   };
 }
 
@@ -49,14 +44,12 @@ async function watch(id: string, ended: AbortSignal): Promise<void> {
   followed.add(id);
   try {
     await follow(await api.jobEvents(id, ended), ({ event, data }) => {
-      const said = JSON.parse(data) as Partial<Job>;
-      const old = jobs.value.find((job) => job.id === id);
-      if (said.state || event !== "progress") put({ ...old!, ...said, id });
-      else put({ ...old!, progress: said.progress ?? said });
-      if (event === "done") {
-        say("Indexing is done");
-        void loadLibrary();
-      }
+      const job = JSON.parse(data) as Job;
+      put(job);
+      if (event !== "done") return;
+      if (job.state === "failed") say(`Indexing ${job.root} failed: ${job.error}`, { bad: true });
+      else say(`Indexing ${job.root}: ${job.state}`);
+      void loadLibrary();
     });
   } catch (error) {
     complain(error);
@@ -66,7 +59,8 @@ async function watch(id: string, ended: AbortSignal): Promise<void> {
 }
 
 function JobLine({ job }: { job: Job }) {
-  const { done, total, failed, now } = progressOf(job);
+  const { done, total, failed } = progressOf(job);
+  const added = job.report?.added;
   return (
     <li class="job">
       <div class="job-head">
@@ -78,7 +72,9 @@ function JobLine({ job }: { job: Job }) {
       </div>
       {running(job) && <progress aria-label={`Progress of ${job.root}`} {...(total ? { max: total, value: done } : {})} />}
       <p class="muted" role={running(job) ? "status" : undefined}>
-        {total ? `${done} of ${total} files` : done ? count(done, "file") : ""} {running(job) && now}
+        {total ? `${done} of ${total} files` : done ? count(done, "file") : ""}
+        {added !== undefined && `, ${added} added`}
+        {job.error}
       </p>
       {failed.length > 0 && (
         <details>

@@ -16,7 +16,9 @@ function label(name: string): string {
 function Field({ facet }: { facet: Facet }) {
   const [all, setAll] = useState(false);
   const chosen = route.value.filters[facet.name] ?? [];
-  const values = facet.values.map(({ value, count }) => ({ value: String(value), count }));
+  const values = facet.values
+    .filter(({ value }) => value !== null)
+    .map(({ value, count }) => ({ value: String(value), count }));
   const missing = chosen.filter((c) => !values.some((v) => v.value === c)).map((value) => ({ value, count: 0 }));
   const listed = [...missing, ...values];
   const shown = all ? listed : listed.filter((v, i) => i < FEW || chosen.includes(v.value));
@@ -54,8 +56,9 @@ export function Facets() {
   const [open] = useState(wide);
   const any = Object.keys(route.value.filters).length > 0 || route.value.where !== "";
   const chosen = Object.keys(route.value.filters);
-  const known = facets.value.filter((facet) => facet.values.length > 0);
+  const known = facets.value.filter((facet) => facet.values.length > 1 || chosen.includes(facet.name));
   const lost = chosen.filter((name) => !known.some((f) => f.name === name)).map((name) => ({ name, values: [] }));
+  if (!known.length && !lost.length && !any) return null;
   return (
     <details class="panel" open={open}>
       <summary>

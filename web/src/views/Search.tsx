@@ -112,7 +112,7 @@ function List({ now }: { now: Found }) {
     <>
       {now.kind === "identify" && <IdentifyAnswer hit={now.hits[0]!} />}
       {now.kind === "identify" && rows.length > 0 && <h2 class="also">Less likely</h2>}
-      <ol class={`rows ${now.state}`} aria-label={HEADINGS[now.kind]} aria-busy={now.state === "loading"}>
+      <ol class={`rows ${now.state} ${score ? "" : "plain"}`} aria-label={HEADINGS[now.kind]} aria-busy={now.state === "loading"}>
         {rows.map((hit, i) => (
           <Row
             key={`${hit.track} ${hit.start}`}
