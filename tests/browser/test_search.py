@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from .conftest import Site, Stand, Tab
+from .conftest import Site, Stand, Tab, until
 
 pytestmark = pytest.mark.browser
 
 
 def titles(page: Any) -> list[str]:
     page.locator(".rows:not(.loading)").wait_for()
-    return [text.strip() for text in page.locator(".row h3").all_inner_texts()]
+    return [text.strip() for text in page.locator(".row h2").all_inner_texts()]
 
 
 def sounding(page: Any) -> bool:
-    page.wait_for_function("document.querySelector('.row.sounding')")
+    until(page, "document.querySelector('.row.sounding')")
     return True
 
 
@@ -49,9 +49,9 @@ def test_words_find_and_the_address_keeps_them(tab: Tab) -> None:
     assert all("flute" in title for title in found)
     page.get_by_role("searchbox").fill("snare")
     page.get_by_role("button", name="Search", exact=True).click()
-    page.locator(".row h3", has_text="snare").first.wait_for()
+    page.locator(".row h2", has_text="snare").first.wait_for()
     page.go_back()
-    page.locator(".row h3", has_text="flute").first.wait_for()
+    page.locator(".row h2", has_text="flute").first.wait_for()
     assert page.get_by_role("searchbox").input_value() == "flute"
     page.reload()
     assert titles(page) == found
@@ -62,9 +62,9 @@ def test_keys_walk_play_and_ask_for_more(tab: Tab) -> None:
     first, second = titles(page)[:2]
     page.keyboard.press("j")
     page.keyboard.press("j")
-    assert page.locator(".row[aria-current=true] h3").inner_text() == second
+    assert page.locator(".row[aria-current=true] h2").inner_text() == second
     page.keyboard.press("k")
-    assert page.locator(".row[aria-current=true] h3").inner_text() == first
+    assert page.locator(".row[aria-current=true] h2").inner_text() == first
     page.keyboard.press("Space")
     page.get_by_role("region", name="Player").get_by_role("heading", name=first).wait_for()
     page.keyboard.press("m")
@@ -90,16 +90,16 @@ def test_a_click_plays_and_time_passes(tab: Tab) -> None:
     page = tab.open("/?q=piece")
     page.locator(".row", has_text="piece").click(position={"x": 120, "y": 20})
     assert sounding(page)
-    page.wait_for_function("document.querySelector('.dock .time').textContent > '0:00.3'")
+    until(page, "document.querySelector('.dock .time').textContent > '0:00.3'")
     page.keyboard.press("Escape")
-    page.wait_for_function("!document.querySelector('.row.sounding')")
+    until(page, "!document.querySelector('.row.sounding')")
 
 
 def test_a_dropped_file_is_an_example_whose_moment_is_marked(tab: Tab) -> None:
     page = tab.open()
     titles(page)
     page.locator("input[type=file]").set_input_files(tab.site.samples / "drums" / "snare_1.wav")
-    page.get_by_text("snare_1.wav", exact=True).wait_for()
+    page.locator(".asked", has_text="snare_1.wav").wait_for()
     page.locator(".results-head h1", has_text="Answers").wait_for()
     page.locator(".row .by").first.wait_for()
     assert "snare" in titles(page)[0]
@@ -144,7 +144,7 @@ def test_a_part_of_a_waveform_is_a_question(tab: Tab) -> None:
     page = tab.open("/?q=piece")
     page.locator(".row", has_text="piece").click(position={"x": 120, "y": 20})
     wave = page.locator(".dock-wave")
-    page.wait_for_function("document.querySelector('.dock-wave > div')?.shadowRoot")
+    until(page, "document.querySelector('.dock-wave > div')?.shadowRoot")
     page.wait_for_timeout(300)
     box = wave.bounding_box()
     y = box["y"] + box["height"] / 2
@@ -153,9 +153,7 @@ def test_a_part_of_a_waveform_is_a_question(tab: Tab) -> None:
     page.mouse.move(box["x"] + box["width"] * 0.4, y, steps=8)
     page.mouse.up()
     start = page.get_by_label("From", exact=True)
-    page.wait_for_function(
-        "Number(document.querySelector('.selection input').value) > 4", timeout=5000
-    )
+    until(page, "Number(document.querySelector('.selection input').value) > 4")
     assert 4 < float(start.input_value()) < 8
     page.keyboard.press("m")
     page.wait_for_url(re.compile(r"like=\d+%23[456]\.?\d*-"))
@@ -201,7 +199,9 @@ def test_sliders_weigh_aspects(tab: Tab, answers: Stand) -> None:
     answers(tab, "library", facts | {"aspects": names})
     asked: list[str] = []
     if not facts["aspects"]:
-        tab.page.route("**/api/v1/search?*aspect=*", lambda r: r.fulfill(json={"query": {}, "hits": []}))
+        tab.page.route(
+            "**/api/v1/search?*aspect=*", lambda r: r.fulfill(json={"query": {}, "hits": []})
+        )
     tab.page.on("request", lambda request: asked.append(request.url))
     page = tab.open("/?like=1")
     slider = page.locator(".aspect input").first
@@ -262,7 +262,7 @@ def test_light_and_dark(new_tab: Callable[..., Tab]) -> None:
     page = new_tab().open()
     titles(page)
     page.keyboard.press("t")
-    page.wait_for_function(f"{back} === '{dark}'")
+    until(page, f"{back} === '{dark}'")
     page.reload()
     assert page.evaluate(back) == dark
 

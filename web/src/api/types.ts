@@ -63,7 +63,10 @@ export interface LibraryFacts {
 
 export interface Facet {
   name: string;
+  type?: "text" | "number" | "mixed";
   distinct?: number;
+  min?: number;
+  max?: number;
   values: { value: string | number | null; count: number }[];
 }
 

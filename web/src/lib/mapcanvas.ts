@@ -1,6 +1,6 @@
 // The map's canvas: what is drawn, and what pointers and keys do to it.
 import type { MapAnswer } from "../api/types";
-import { fitting, Grid, inside, radiusOf, raster, word, type Points, type View } from "./scatter";
+import { fitting, Grid, inside, radiusOf, raster, shadesOf, word, type Points, type View } from "./scatter";
 
 /** Hues of the regions; the first is for points of none. */
 export const SHADES = 13;
@@ -23,7 +23,7 @@ export class Canvas {
   private readonly over = document.createElement("canvas");
   private readonly points: Points;
   private readonly grid: Grid;
-  private readonly shades = new Map<number, number>();
+  private readonly shades: Map<number, number>;
   private readonly sized: ResizeObserver;
   private readonly ended = new AbortController();
   private view: View = { x: 0, y: 0, scale: 1 };
@@ -49,12 +49,11 @@ export class Canvas {
     private readonly watcher: Watcher,
   ) {
     const { x, y, cluster } = map.points;
-    const largest = [...(map.clusters ?? [])].sort((a, b) => b.size - a.size);
-    largest.forEach(({ id }, i) => this.shades.set(id, 1 + (i % (SHADES - 1))));
+    this.shades = shadesOf(map.clusters ?? [], SHADES);
     this.points = {
       x: Float32Array.from(x),
       y: Float32Array.from(y),
-      shade: Uint8Array.from(x, (_, i) => this.shadeOf(cluster?.[i])),
+      shade: Uint8Array.from(x, (_, i) => this.shades.get(cluster?.[i] ?? -1) ?? 0),
     };
     this.grid = new Grid(this.points);
     for (const layer of [this.canvas, this.over]) {
@@ -68,10 +67,6 @@ export class Canvas {
     this.listen();
     this.repaint();
     this.resize();
-  }
-
-  shadeOf(cluster: number | null | undefined): number {
-    return this.shades.get(cluster ?? -1) ?? 0;
   }
 
   private get ratio(): number {

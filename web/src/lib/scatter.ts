@@ -83,6 +83,12 @@ function clamp(value: number, low: number, high: number): number {
   return Math.min(high, Math.max(low, value));
 }
 
+/** Which shade a region has: the largest regions differ, 0 is for points of none. */
+export function shadesOf(regions: { id: number; size: number }[], shades: number): Map<number, number> {
+  const largest = [...regions].sort((a, b) => b.size - a.size);
+  return new Map(largest.map(({ id }, i) => [id, 1 + (i % (shades - 1))]));
+}
+
 /** The points inside a polygon of map coordinates (even-odd rule), in their order. */
 export function inside(points: Points, polygon: [number, number][]): number[] {
   const found: number[] = [];
@@ -148,9 +154,16 @@ export function raster(
     let line = (py - r) * width + px;
     for (let k = 0; k < rows.length; k++, line += width) {
       const reach = rows[k]!;
-      for (let at = line - reach; at <= line + reach; at++) pixels[at] = colour;
+      for (let at = line - reach; at <= line + reach; at++)
+        pixels[at] = r > 1 ? colour : denser(pixels[at]!, colour);
     }
   }
+}
+
+/** Small points are translucent: where many lie, the colour grows strong. */
+function denser(old: number, colour: number): number {
+  const alpha = old === 0 ? 70 : Math.min(255, (old >>> 24) + 22);
+  return ((alpha << 24) | (colour & 0xffffff)) >>> 0;
 }
 
 /** "rgb(1, 2, 3)" or "#rrggbb" to a pixel word (little-endian RGBA). */

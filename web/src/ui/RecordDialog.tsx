@@ -110,6 +110,7 @@ function Recorder({ purpose }: { purpose: "search" | "identify" | "hum" }) {
       <button
         type="button"
         class={`record ${busy ? "busy" : ""}`}
+        autofocus
         disabled={phase === "starting"}
         onClick={() => (busy ? void stop() : begin())}
       >

@@ -116,7 +116,7 @@ export function Row({ hit, index, selected, score, onSelect, children }: Props) 
         <Icon name={sounding ? "pause" : "play"} />
       </button>
       <div class="what">
-        <h3>{title}</h3>
+        <h2>{title}</h2>
         <p title={hit.path}>{hit.artist || folder(hit.path)}</p>
       </div>
       <Waveform

@@ -64,7 +64,7 @@ export function bigWave({ box, peaks, moment, onSeek, onSelect }: Options): BigW
     ready = true;
     if (times > 1) zoom();
     if (moment)
-      regions.addRegion({ ...moment, color: colour("--moment"), drag: false, resize: false, id: "moment" });
+      regions.addRegion({ ...moment, color: colour("--moment-clear"), drag: false, resize: false, id: "moment" });
   });
   surfer.on("interaction", onSeek);
   regions.enableDragSelection({ color: colour("--selection"), id: "selection" });

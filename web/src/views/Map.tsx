@@ -4,7 +4,8 @@ import { signal } from "@preact/signals";
 import { api, ApiError } from "../api/client";
 import type { Hit, MapAnswer } from "../api/types";
 import { count, titleOf } from "../lib/format";
-import { Canvas } from "../lib/mapcanvas";
+import { Canvas, SHADES } from "../lib/mapcanvas";
+import { shadesOf } from "../lib/scatter";
 import { complain, paint, recall, remember, say } from "../state/app";
 import { exportTracks, gather } from "../state/crate";
 import { play, playAll } from "../state/player";
@@ -105,6 +106,7 @@ function Landscape({ map }: { map: MapAnswer }) {
   useEffect(() => canvas.current?.repaint(), [painted]);
   useEffect(() => canvas.current?.mark(picked, hits.map((hit) => hit.track)), [picked, hits]);
   useEffect(() => canvas.current?.setLasso(lasso), [lasso]);
+  const shades = shadesOf(map.clusters ?? [], SHADES);
   const clusters = [...(map.clusters ?? [])].sort((a, b) => b.size - a.size);
   return (
     <>
@@ -126,7 +128,8 @@ function Landscape({ map }: { map: MapAnswer }) {
         </label>
         <IconButton icon="lasso" label="Lasso: draw around sounds" text="Lasso" pressed={lasso} onClick={() => setLasso(!lasso)} />
         <IconButton icon="add" label="Closer" onClick={() => canvas.current?.zoom(1.6)} />
-        <IconButton icon="loop" label="The whole map" text="All" onClick={() => canvas.current?.fit()} />
+        <IconButton icon="less" label="Further away" onClick={() => canvas.current?.zoom(1 / 1.6)} />
+        <IconButton icon="whole" label="The whole map" onClick={() => canvas.current?.fit()} />
       </div>
       {picked.length > 0 && <Picked map={map} points={picked} onDrop={() => setPicked([])} />}
       <div
@@ -164,7 +167,7 @@ function Landscape({ map }: { map: MapAnswer }) {
             {clusters.slice(0, 40).map((cluster) => (
               <li key={cluster.id}>
                 <button type="button" class="chip" onClick={() => canvas.current?.visit(cluster)}>
-                  <span class={`dot shade-${canvas.current?.shadeOf(cluster.id) ?? 0}`} aria-hidden="true" />
+                  <span class={`dot shade-${shades.get(cluster.id) ?? 0}`} aria-hidden="true" />
                   {cluster.name} <span class="n">{cluster.size}</span>
                 </button>
               </li>

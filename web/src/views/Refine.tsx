@@ -1,7 +1,7 @@
 // Filters from the real tags, and the weights of the aspects of sound.
 import { useState } from "preact/hooks";
 import type { Facet } from "../api/types";
-import { toggled } from "../lib/where";
+import { rangeOf, toggled } from "../lib/where";
 import { facets, library } from "../state/app";
 import { go, route } from "../state/route";
 import { IconButton } from "../ui/parts";
@@ -47,6 +47,46 @@ function Field({ facet }: { facet: Facet }) {
   );
 }
 
+const short = (n: number | undefined) => (n === undefined ? "" : String(Number(n.toPrecision(3))));
+
+/** A field with many different numbers: from here to there. */
+function Range({ facet }: { facet: Facet }) {
+  const { filters } = route.value;
+  const [low, high] = rangeOf(filters[facet.name]?.[0]);
+  const change = (from: string, to: string) => {
+    const { [facet.name]: _, ...rest } = filters;
+    go({ filters: from || to ? { ...rest, [facet.name]: [`${from}..${to}`] } : rest });
+  };
+  return (
+    <fieldset class="facet">
+      <legend>{label(facet.name)}</legend>
+      <div class="range">
+        <input
+          type="number"
+          step="any"
+          aria-label={`${label(facet.name)} from`}
+          placeholder={short(facet.min)}
+          value={low}
+          onChange={(event) => change(event.currentTarget.value, high)}
+        />
+        <span class="muted">to</span>
+        <input
+          type="number"
+          step="any"
+          aria-label={`${label(facet.name)} to`}
+          placeholder={short(facet.max)}
+          value={high}
+          onChange={(event) => change(low, event.currentTarget.value)}
+        />
+      </div>
+    </fieldset>
+  );
+}
+
+function numeric(facet: Facet): boolean {
+  return facet.type === "number" && (facet.distinct ?? 0) > 3;
+}
+
 /** Folded on a phone, open beside the answers on a wide screen. */
 function wide(): boolean {
   return matchMedia("(min-width: 60rem)").matches;
@@ -67,9 +107,21 @@ export function Facets() {
       {any && (
         <IconButton icon="close" label="Without filters" text="Without filters" onClick={() => go({ filters: {}, where: "" })} />
       )}
-      {[...lost, ...known].map((facet) => (
-        <Field key={facet.name} facet={facet} />
-      ))}
+      {[...lost, ...known]
+        .filter((facet) => !numeric(facet))
+        .map((facet) => (
+          <Field key={facet.name} facet={facet} />
+        ))}
+      {known.some(numeric) && (
+        <details class="panel numbers" open={known.some((facet) => numeric(facet) && chosen.includes(facet.name))}>
+          <summary>
+            <h3>By number</h3>
+          </summary>
+          {known.filter(numeric).map((facet) => (
+            <Range key={facet.name} facet={facet} />
+          ))}
+        </details>
+      )}
     </details>
   );
 }
