@@ -15,11 +15,13 @@ import subprocess
 import sys
 import time
 import urllib.request
+import wave
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -132,10 +134,31 @@ def start(folder: Path, library: Path, samples: Path, *options: str, token: str 
     raise RuntimeError("earmark serve does not answer")
 
 
+def song(path: Path, *, seconds: float = 40.0, rate: int = 22050) -> None:
+    """Write chords that never come back: music that can be told from all other."""
+    rng = np.random.default_rng(7)
+    parts, step = [], int(0.35 * rate)
+    t = np.arange(step) / rate
+    for _ in range(int(seconds * rate) // step):
+        pitches = rng.choice(np.arange(45, 82), 3, replace=False)
+        tones = [
+            np.sin(2 * np.pi * 440 * 2 ** ((p - 69) / 12) * h * t) / h
+            for p in pitches
+            for h in (1, 2, 3, 4)
+        ]
+        strike = rng.normal(0, 0.25, step) * np.exp(-t / 0.02)
+        parts.append(sum(tones) * np.exp(-t / 0.3) / 6 + strike)
+    sound = np.clip(np.concatenate(parts), -1, 1)
+    with wave.open(str(path), "wb") as out:
+        out.setparams((1, 2, rate, 0, "NONE", ""))
+        out.writeframes((sound * 30000).astype(np.int16).tobytes())
+
+
 @pytest.fixture(scope="session")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page") / "samples"
     runpy.run_path(str(ROOT / "examples" / "make_samples.py"))["main"](folder)
+    song(folder / "song.wav")
     return folder
 
 

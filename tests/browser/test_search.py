@@ -27,7 +27,7 @@ def sounding(page: Any) -> bool:
 def test_the_first_page_lists_the_library_and_draws_waveforms(tab: Tab) -> None:
     page = tab.open()
     assert len(titles(page)) == 25
-    page.locator(".results-head [role=status]", has_text="57 sounds").wait_for()
+    page.locator(".results-head [role=status]", has_text="58 sounds").wait_for()
     page.locator(".row .wave.there").first.wait_for()
     drawn = page.locator(".row canvas").first.evaluate(
         "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(v => v > 0)"
@@ -190,7 +190,7 @@ def test_chips_filter_and_stand_in_the_address(tab: Tab) -> None:
     page.locator(".results-head [role=status]", has_text=f"{count} sound").wait_for()
     assert page.get_by_role("button", name=name, pressed=True).count() >= 1
     page.get_by_role("button", name="Without filters").click()
-    page.locator(".results-head [role=status]", has_text="57 sounds").wait_for()
+    page.locator(".results-head [role=status]", has_text="58 sounds").wait_for()
 
 
 def test_sliders_weigh_aspects(tab: Tab, answers: Stand) -> None:

@@ -257,4 +257,4 @@ def test_a_token_is_asked_for_and_used(tab: Tab, answers: Stand) -> None:
     dialog.get_by_label("Token").fill("open sesame")
     dialog.get_by_role("button", name="Continue").click()
     page.locator(".row").first.wait_for()
-    page.locator(".results-head", has_text="57 sounds").wait_for()
+    page.locator(".results-head", has_text="58 sounds").wait_for()

@@ -109,7 +109,10 @@ async function run(asked: Route, filter: string): Promise<void> {
   const mine = (asking = new AbortController());
   const kind = kindOf(asked);
   const began = performance.now();
-  found.value = { ...found.peek(), kind, state: "loading", error: null };
+  // Old answers stay while new ones of the same kind come; they must never answer another question.
+  const before = found.peek();
+  const stays = before.kind === kind && kind !== "identify" && kind !== "hum";
+  found.value = { ...(stays ? before : NOTHING), kind, state: "loading", error: null };
   const done = (part: Partial<Found>) => {
     if (mine.signal.aborted) return;
     const seconds = (performance.now() - began) / 1000;

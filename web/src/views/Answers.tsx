@@ -11,7 +11,7 @@ import { toggleCrate, inCrate } from "../state/crate";
 
 export function IdentifyAnswer({ hit }: { hit: Hit }) {
   const title = titleOf(hit);
-  const sure = hit.confidence ?? null;
+  const sure = hit.confidence ?? hit.score;
   const sounding = isCurrent(hit) && playing.value;
   return (
     <article class="identified" data-row="0" aria-label="The recording">

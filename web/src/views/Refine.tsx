@@ -8,9 +8,18 @@ import { IconButton } from "../ui/parts";
 
 const FEW = 6;
 
+const UNITS: Record<string, string> = { hz: "Hz", db: "dB", s: "s", ms: "ms", bpm: "bpm" };
+
 function label(name: string): string {
-  const words = name.replace(/[_.-]+/g, " ").trim();
-  return words.charAt(0).toUpperCase() + words.slice(1);
+  const words = name.split(/[_.-]+/).filter(Boolean);
+  const unit = words.length > 1 ? UNITS[words[words.length - 1]!] : undefined;
+  const text = (unit ? words.slice(0, -1) : words).join(" ");
+  return text.charAt(0).toUpperCase() + text.slice(1) + (unit ? ` (${unit})` : "");
+}
+
+/** Whether a field is a yes or no, written as 1 and 0. */
+function yesNo(facet: Facet): boolean {
+  return facet.type === "number" && facet.values.every(({ value }) => value === 0 || value === 1);
 }
 
 function Field({ facet }: { facet: Facet }) {
@@ -34,7 +43,7 @@ function Field({ facet }: { facet: Facet }) {
             aria-pressed={chosen.includes(value)}
             onClick={() => go({ filters: toggled(route.value.filters, facet.name, value) })}
           >
-            {value} <span class="n">{count}</span>
+            {yesNo(facet) ? (value === "1" ? "yes" : "no") : value} <span class="n">{count}</span>
           </button>
         ))}
         {listed.length > FEW && (
