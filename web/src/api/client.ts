@@ -150,11 +150,11 @@ export const api = {
   jobEvents: (id: string, abort: AbortSignal) => request("jobEvents", { id, signal: abort }),
 };
 
-/** An address that an audio element can open by itself: with a ticket where a token is needed. */
-export async function audioAddress(id: string, query: Query = {}): Promise<string> {
+/** An address that an element opens by itself (sound, picture): with a ticket where a token is needed. */
+export async function openAddress(call: "audio" | "spectrogram", id: string, query: Query = {}): Promise<string> {
   if (token.value && (!ticket || ticket.until < Date.now())) {
     const made = await json<{ ticket: string; expires: number }>("tickets");
     ticket = { text: made.ticket, until: 1000 * (made.expires - 10) };
   }
-  return address("audio", { ...query, ticket: token.value ? ticket?.text : "" }, id);
+  return address(call, { ...query, ticket: token.value ? ticket?.text : "" }, id);
 }

@@ -1,6 +1,6 @@
 // One audio element plays everything: a moment, a whole track, a queue of moments.
 import { signal } from "@preact/signals";
-import { audioAddress, type Query } from "../api/client";
+import { openAddress, type Query } from "../api/client";
 import type { Hit } from "../api/types";
 import { titleOf } from "../lib/format";
 import { say } from "./app";
@@ -34,7 +34,7 @@ function momentQuery(start: number, end: number): Query {
 async function load(hit: Hit, query: Query, from: number): Promise<void> {
   cut = "start" in query;
   offset = cut ? Number(query.start) : 0;
-  const source = await audioAddress(hit.track, query);
+  const source = await openAddress("audio", hit.track, query);
   if (current.peek()?.hit.track !== hit.track) return;
   audio.src = source;
   if (!cut && from > 0) audio.currentTime = from;

@@ -1,10 +1,11 @@
 // The player at the foot of the page: the whole track, the moment in it, and a selection.
 import { useEffect, useRef, useState } from "preact/hooks";
+import { openAddress } from "../api/client";
 import type { Hit } from "../api/types";
 import { formatMoment } from "../lib/address";
 import { clock, folder, titleOf } from "../lib/format";
 import { peaksOf } from "../lib/peaks";
-import { paint, say } from "../state/app";
+import { complain, paint, say } from "../state/app";
 import { inCrate, judge, judged, toggleCrate } from "../state/crate";
 import { audio, current, loop, play, playing, playSelection, position, queue, seek, selection, toggle } from "../state/player";
 import { ask } from "../state/route";
@@ -80,6 +81,17 @@ function Wave({ hit, zoom }: { hit: Hit; zoom: number }) {
   );
 }
 
+/** Frequencies over time: of the whole track, or of its selected part. */
+function Spectrum({ hit }: { hit: Hit }) {
+  const [source, setSource] = useState("");
+  const part = selection.value;
+  useEffect(() => {
+    const query = { ...(part && { start: part.start.toFixed(2), end: part.end.toFixed(2) }), width: 1200, height: 160 };
+    openAddress("spectrogram", hit.track, query).then(setSource, complain);
+  }, [hit.track, part]);
+  return source ? <img class="spectrum" src={source} alt={`Spectrogram of ${titleOf(hit)}${part ? ", the selected part" : ""}`} /> : null;
+}
+
 function Selection({ hit }: { hit: Hit }) {
   const part = selection.value;
   const change = (side: "start" | "end") => (event: Event) => {
@@ -116,6 +128,7 @@ function Time({ hit }: { hit: Hit }) {
 export function Dock() {
   const now = current.value;
   const [zoom, setZoom] = useState(1);
+  const [spectrum, setSpectrum] = useState(false);
   useEffect(() => setZoom(1), [now?.hit.track]);
   if (!now) return null;
   const { hit } = now;
@@ -134,6 +147,7 @@ export function Dock() {
         {queue.value.length > 0 && <span class="muted">{queue.value.length} to come</span>}
       </div>
       <Wave hit={hit} zoom={zoom} />
+      {spectrum && <Spectrum hit={hit} />}
       <div class="dock-foot">
         <IconButton icon="more" label="More like this moment" text="More like this moment" kind="primary" onClick={moreLikeThis} />
         <Selection hit={hit} />
@@ -142,6 +156,7 @@ export function Dock() {
           <input type="range" min="1" max="20" step="1" value={zoom} onInput={(event) => setZoom(Number(event.currentTarget.value))} />
         </label>
         <span class="acts">
+          <IconButton icon="spectrum" label="Spectrogram" pressed={spectrum} onClick={() => setSpectrum(!spectrum)} />
           <IconButton icon="loop" label="Repeat" pressed={loop.value} onClick={() => (loop.value = !loop.value)} />
           <IconButton icon="like" label="Like" pressed={judgement === "like"} onClick={() => judge(hit, true)} />
           <IconButton icon="unlike" label="Not this" pressed={judgement === "unlike"} onClick={() => judge(hit, false)} />
