@@ -5,6 +5,9 @@ import { fitting, Grid, inside, radiusOf, raster, shadesOf, word, type Points, t
 /** Hues of the regions; the first is for points of none. */
 export const SHADES = 13;
 
+/** Up to here every point is a disc of its own; above, points are pixels of one image. */
+const FEW = 3000;
+
 export interface Watcher {
   hover: (point: number, x: number, y: number) => void;
   click: (point: number) => void;
@@ -177,13 +180,35 @@ export class Canvas {
     const began = performance.now();
     const { width, height } = this.canvas;
     const radius = radiusOf(this.view, this.whole, this.points.x.length, this.ratio);
-    raster(this.words, width, height, this.points, this.view, this.palette, radius);
-    this.canvas.getContext("2d")!.putImageData(this.image, 0, 0);
+    const pen = this.canvas.getContext("2d")!;
+    if (this.points.x.length <= FEW) this.drawDiscs(pen, radius);
+    else {
+      raster(this.words, width, height, this.points, this.view, this.palette, radius);
+      pen.putImageData(this.image, 0, 0);
+    }
     this.drawOver(radius);
     this.frames += 1;
     this.cost = performance.now() - began;
     this.box.dataset.frames = String(this.frames);
     this.box.dataset.cost = this.cost.toFixed(2);
+  }
+
+  /** Few points are drawn as round discs, one path for each colour. */
+  private drawDiscs(pen: CanvasRenderingContext2D, radius: number): void {
+    const style = getComputedStyle(this.box);
+    pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    for (let shade = 0; shade < SHADES; shade++) {
+      pen.fillStyle = style.getPropertyValue(`--shade-${shade}`);
+      pen.globalAlpha = 0.85;
+      pen.beginPath();
+      this.points.shade.forEach((own, i) => {
+        if (own !== shade) return;
+        const [x, y] = this.toScreen(i);
+        pen.moveTo(x + radius, y);
+        pen.arc(x, y, radius, 0, 7);
+      });
+      pen.fill();
+    }
   }
 
   private toScreen(i: number): [number, number] {

@@ -6,10 +6,14 @@ const kept = new Map<string, Promise<Peaks>>();
 const waiting: (() => void)[] = [];
 let running = 0;
 
-async function turn<T>(work: () => Promise<T>): Promise<T> {
+class Unwanted extends Error {}
+
+/** Wait for a free place; what nobody wants any more by then (its row is gone) is not asked for. */
+async function turn<T>(wanted: () => boolean, work: () => Promise<T>): Promise<T> {
   if (running >= 4) await new Promise<void>((go) => waiting.push(go));
   running += 1;
   try {
+    if (!wanted()) throw new Unwanted();
     return await work();
   } finally {
     running -= 1;
@@ -17,11 +21,11 @@ async function turn<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-export function peaksOf(track: string, query: Query): Promise<Peaks> {
+export function peaksOf(track: string, query: Query, wanted = () => true): Promise<Peaks> {
   const key = `${track} ${JSON.stringify(query)}`;
   let found = kept.get(key);
   if (!found) {
-    found = turn(() => api.peaks(track, query));
+    found = turn(wanted, () => api.peaks(track, query));
     found.catch(() => kept.delete(key));
     kept.set(key, found);
     if (kept.size > 500) kept.delete(kept.keys().next().value!);

@@ -119,7 +119,7 @@ export function fitting(box: Grid["box"], width: number, height: number): View {
 
 /** Radius of a point in pixels of the screen: it grows with the zoom, so that dense maps stay legible. */
 export function radiusOf(view: View, fit: View, n: number, pixelRatio: number): number {
-  const start = n > 20000 ? 1.2 : n > 2000 ? 2 : 3.2;
+  const start = n > 20000 ? 1.2 : n > 3000 ? 2 : 4;
   return pixelRatio * Math.min(8, start * Math.max(1, (view.scale / fit.scale) ** 0.4));
 }
 

@@ -63,7 +63,8 @@ function Head() {
             {name}
           </a>
         ))}
-        <span class="spread" />
+      </nav>
+      <div class="tools">
         <button type="button" class="button bare" aria-expanded={crateOpen.value} aria-keyshortcuts="b" title="Collection (b)" onClick={() => (crateOpen.value = !crateOpen.value)}>
           <Icon name="crate" />
           <span class="hidden">Collection, </span>
@@ -71,7 +72,7 @@ function Head() {
         </button>
         <IconButton icon="sun" label="Light or dark" shortcut="t" onClick={nextTheme} />
         <IconButton icon="help" label="Keys and help" shortcut="?" onClick={() => (help.value = true)} />
-      </nav>
+      </div>
     </header>
   );
 }

@@ -136,7 +136,7 @@ export function SearchBox() {
           id="q"
           type="search"
           value={text}
-          placeholder={can("text") ? "Describe, name or drop a sound" : "Name or drop a sound"}
+          placeholder={can("text") ? "Describe a sound …" : "Name or drop a sound"}
           aria-label="Search for sounds: words, or a link to a moment"
           aria-keyshortcuts="/"
           autocomplete="off"

@@ -66,7 +66,7 @@ export function Waveform({ track, duration, start, end, label, onSeek }: Props) 
       (entries) => {
         if (!entries.some((entry) => entry.isIntersecting)) return;
         seen.disconnect();
-        peaksOf(track, { points: 400 }).then(
+        peaksOf(track, { points: 400 }, () => !gone).then(
           (found) => gone || setPeaks(found),
           () => gone || setMissing(true),
         );
