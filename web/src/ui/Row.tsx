@@ -1,9 +1,10 @@
 // One answer: what it is, where in it, how it looks, and what can be done with it.
-import { address } from "../api/client";
+import { useEffect, useState } from "preact/hooks";
+import { address, openAddress, type Query } from "../api/client";
 import type { Hit } from "../api/types";
 import { clock, folder, moment, titleOf } from "../lib/format";
 import { formatMoment } from "../lib/address";
-import { say } from "../state/app";
+import { complain, say } from "../state/app";
 import { dragOut, inCrate, judge, judged, toggleCrate } from "../state/crate";
 import { current, play, playing, toggle } from "../state/player";
 import { ask } from "../state/route";
@@ -26,21 +27,29 @@ export async function copyLink(hit: Hit): Promise<void> {
   }
 }
 
-export function soundAddress(hit: Hit): string {
+/** What of a sound leaves the browser: the file itself, or a moment as wav. */
+function leaving(hit: Hit): Query {
   const part = hit.start !== null && hit.end !== null;
-  return address("audio", part ? { format: "wav", start: hit.start, end: hit.end } : {}, hit.track);
+  return part ? { format: "wav", start: hit.start, end: hit.end } : {};
 }
 
 export function DragHandle({ hit }: { hit: Hit }) {
+  const plain = address("audio", leaving(hit), hit.track);
+  const [href, setHref] = useState(plain);
+  // A drag cannot wait for a ticket (where a token is needed): it is fetched when the hand comes near.
+  const ready = () => void openAddress("audio", hit.track, leaving(hit)).then(setHref, complain);
+  useEffect(() => setHref(plain), [plain]);
   return (
     <a
       class="button bare drag"
-      href={soundAddress(hit)}
+      href={href}
       download
       draggable
       title="Drag into another program, or click to save"
       aria-label={`Save ${titleOf(hit)}, or drag it into another program`}
-      onDragStart={(event) => dragOut(event, hit, soundAddress(hit))}
+      onPointerEnter={ready}
+      onFocus={ready}
+      onDragStart={(event) => dragOut(event, hit, href)}
       onClick={(event) => event.stopPropagation()}
     >
       <Icon name="drag" />
