@@ -195,22 +195,27 @@ def test_chips_filter_and_stand_in_the_address(tab: Tab) -> None:
 
 def test_sliders_weigh_aspects(tab: Tab, answers: Stand) -> None:
     facts = tab.site.json("/api/v1/library")
-    names = facts["aspects"] or ["pitch", "noise"]
-    answers(tab, "library", facts | {"aspects": names})
-    asked: list[str] = []
-    if not facts["aspects"]:
+    names = facts["aspects"]
+    if not names:
+        names = ["timbre", "pitch", "brightness"]
+        answers(tab, "library", facts | {"aspects": names})
         tab.page.route(
             "**/api/v1/search?*aspect=*", lambda r: r.fulfill(json={"query": {}, "hits": []})
         )
+    asked: list[str] = []
     tab.page.on("request", lambda request: asked.append(request.url))
     page = tab.open("/?like=1")
-    slider = page.locator(".aspect input").first
+    slider = page.get_by_role("slider", name=re.compile(names[1], re.IGNORECASE))
     slider.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
-    page.wait_for_url(re.compile(rf"a\.{names[0]}=1\.2"))
-    page.wait_for_timeout(500)
-    assert any(f"aspect={names[0]}%3D1.2" in url for url in asked)
+    page.wait_for_url(re.compile(rf"a\.{names[1]}=0\.2"))
+    page.locator(".results-head [role=status]", has_text="answer").wait_for()
+    wanted = f"aspect={names[0]}%3D1%2C{names[1]}%3D0.2"
+    assert any(wanted in url for url in asked)
+    assert page.locator(".notice.bad").count() == 0
+    page.get_by_role("button", name="As before").click()
+    page.wait_for_url("**/?like=1")
 
 
 def test_nothing_found_says_what_to_do(tab: Tab) -> None:

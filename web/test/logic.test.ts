@@ -1,6 +1,7 @@
 // The logic of the page that needs no browser: `npm test`.
 import { describe, expect, it } from "vitest";
 import { EMPTY, format, formatMoment, linked, parse, parseMoment } from "../src/lib/address";
+import { aspectText } from "../src/lib/aspects";
 import { events } from "../src/lib/events";
 import { clock, fileName, folder, moment, percent, titleOf } from "../src/lib/format";
 import { fitting, Grid, inside, raster, word, type Points } from "../src/lib/scatter";
@@ -55,6 +56,16 @@ describe("where", () => {
   it("toggles", () => {
     expect(toggled(toggled({}, "a", "x"), "a", "y")).toEqual({ a: ["x", "y"] });
     expect(toggled({ a: ["x"] }, "a", "x")).toEqual({});
+  });
+});
+
+describe("aspects", () => {
+  const names = ["timbre", "pitch", "brightness"];
+  it("are sent only when something was moved", () => {
+    expect(aspectText({}, names)).toBe("");
+    expect(aspectText({ timbre: 1, pitch: 0 }, names)).toBe("");
+    expect(aspectText({ pitch: 0.5 }, names)).toBe("timbre=1,pitch=0.5");
+    expect(aspectText({ timbre: 0, pitch: 1, brightness: -0.3 }, names)).toBe("pitch=1,brightness=-0.3");
   });
 });
 

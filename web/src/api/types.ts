@@ -29,6 +29,8 @@ export interface Hit extends Sound {
   query_start?: number | null;
   query_end?: number | null;
   by: string;
+  /** How alike both are in each aspect that was weighed. */
+  aspects?: Record<string, number | null>;
   confidence?: number | null;
   key_shift?: number | null;
   tempo_ratio?: number | null;

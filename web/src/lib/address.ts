@@ -62,7 +62,7 @@ export function parse(search: string): Route {
   for (const [name, value] of q) {
     if (name.startsWith("f.")) (filters[name.slice(2)] ??= []).push(value);
     if (name.startsWith("a.") && Number.isFinite(Number(value)))
-      aspects[name.slice(2)] = Math.min(2, Math.max(0, Number(value)));
+      aspects[name.slice(2)] = Math.min(2, Math.max(-2, Number(value)));
   }
   const text = (name: string) => q.get(name) ?? "";
   return {
@@ -99,7 +99,7 @@ export function format(route: Route): string {
   for (const [name, values] of Object.entries(route.filters))
     for (const value of values) put(`f.${name}`, value);
   put("where", route.where);
-  for (const [name, weight] of Object.entries(route.aspects)) put(`a.${name}`, weight, 1);
+  for (const [name, weight] of Object.entries(route.aspects)) put(`a.${name}`, weight);
   put("k", route.k, EMPTY.k);
   put("clip", route.clip);
   put("moment", route.moment);

@@ -2,7 +2,8 @@
 import { effect, signal } from "@preact/signals";
 import { api, ApiError, token, type Call, type Query } from "../api/client";
 import type { Hit, TagAnswer } from "../api/types";
-import { where } from "./app";
+import { library, libraryError, where } from "./app";
+import { aspectText } from "../lib/aspects";
 import { clipOf } from "./clips";
 import { parseMoment, type Route } from "../lib/address";
 import { route } from "./route";
@@ -42,13 +43,6 @@ export function kindOf(asked: Route): Kind {
   return asked.text || asked.clip || asked.moment || examples ? "search" : "browse";
 }
 
-function aspectText(aspects: Record<string, number>): string {
-  return Object.entries(aspects)
-    .filter(([, weight]) => weight !== 1)
-    .map(([name, weight]) => `${name}=${weight}`)
-    .join(",");
-}
-
 /** The tracks of moments: what recommends knows whole tracks only. */
 function whole(moments: string[]): string[] {
   return [...new Set(moments.map((one) => parseMoment(one).track))];
@@ -57,7 +51,9 @@ function whole(moments: string[]): string[] {
 function question(asked: Route, filter: string): { call: Call; query: Query } {
   const like = asked.moment ? [asked.moment, ...asked.like] : asked.like;
   const common = { like, unlike: asked.unlike, where: filter, k: asked.k };
-  const search = { ...common, text: asked.text, by: asked.by, aspect: aspectText(asked.aspects) };
+  const example = asked.clip || like.length > 0;
+  const aspect = example ? aspectText(asked.aspects, library.peek()?.aspects ?? []) : "";
+  const search = { ...common, text: asked.text, by: asked.by, aspect, explain: aspect ? true : "" };
   switch (kindOf(asked)) {
     case "identify":
       return { call: "identify", query: { k: 5 } };
@@ -132,6 +128,8 @@ export function watchSearch(): void {
   effect(() => {
     const asked = route.value;
     const filter = where.value;
+    const known = library.value !== null || libraryError.value !== null;
+    if (!known && Object.keys(asked.aspects).length) return; // which aspects there are is not known yet
     if (asked.view !== "search") return;
     const { view: _view, from: _from, to: _to, length: _length, ...relevant } = asked;
     const key = JSON.stringify([relevant, token.value]);

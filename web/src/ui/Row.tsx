@@ -88,6 +88,19 @@ function Facts({ hit, score }: { hit: Hit; score: boolean }) {
   );
 }
 
+/** How alike in each aspect that was weighed. */
+function Alike({ aspects }: { aspects: Record<string, number | null> }) {
+  return (
+    <ul class="alike" aria-label="How alike">
+      {Object.entries(aspects).map(([name, share]) => (
+        <li key={name}>
+          {name} <b>{share?.toFixed(2) ?? "–"}</b>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
 interface Props {
   hit: Hit;
   index: number;
@@ -154,6 +167,7 @@ export function Row({ hit, index, selected, score, onSelect, children }: Props) 
         <IconButton icon="link" label="Copy the link" onClick={() => void copyLink(hit)} />
         <DragHandle hit={hit} />
       </div>
+      {hit.aspects && <Alike aspects={hit.aspects} />}
       {children}
     </li>
   );

@@ -1,6 +1,7 @@
 // Filters from the real tags, and the weights of the aspects of sound.
 import { useState } from "preact/hooks";
 import type { Facet } from "../api/types";
+import { NUDGES, resting } from "../lib/aspects";
 import { rangeOf, toggled } from "../lib/where";
 import { facets, library } from "../state/app";
 import { go, route } from "../state/route";
@@ -135,6 +136,33 @@ export function Facets() {
   );
 }
 
+function Weight({ name, names }: { name: string; names: string[] }) {
+  const { aspects } = route.value;
+  const rest = resting(name, names);
+  const weight = aspects[name] ?? rest;
+  const ends = NUDGES[name];
+  const change = (value: number) => {
+    const { [name]: _, ...others } = aspects;
+    go({ aspects: value === rest ? others : { ...others, [name]: value } }, true);
+  };
+  const said = ends ? (weight === 0 ? "as it is" : weight < 0 ? ends[0] : ends[1]) : weight === 0 ? "off" : `× ${weight}`;
+  return (
+    <label class="aspect">
+      <span>{label(name)}</span>
+      <output>{said}</output>
+      <input
+        type="range"
+        min={ends ? -1 : 0}
+        max={ends ? 1 : 2}
+        step="0.1"
+        value={weight}
+        aria-valuetext={said}
+        onInput={(event) => change(Number(event.currentTarget.value))}
+      />
+    </label>
+  );
+}
+
 export function Aspects() {
   const [open] = useState(wide);
   const names = library.value?.aspects ?? [];
@@ -147,26 +175,12 @@ export function Aspects() {
         <h2>What counts</h2>
       </summary>
       <div class="aspects">
-        {names.map((name) => {
-          const weight = aspects[name] ?? 1;
-          return (
-            <label key={name} class="aspect">
-              <span>{label(name)}</span>
-              <output>{weight === 0 ? "off" : `× ${weight}`}</output>
-              <input
-                type="range"
-                min="0"
-                max="2"
-                step="0.1"
-                value={weight}
-                onInput={(event) => go({ aspects: { ...aspects, [name]: Number(event.currentTarget.value) } }, true)}
-              />
-            </label>
-          );
-        })}
+        {names.map((name) => (
+          <Weight key={name} name={name} names={names} />
+        ))}
       </div>
-      {Object.values(aspects).some((weight) => weight !== 1) && (
-        <IconButton icon="close" label="All equal again" text="All equal again" onClick={() => go({ aspects: {} })} />
+      {Object.keys(aspects).length > 0 && (
+        <IconButton icon="close" label="As before" text="As before" onClick={() => go({ aspects: {} })} />
       )}
     </details>
   );
