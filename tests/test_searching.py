@@ -365,3 +365,29 @@ def test_formatted_times():
         "59:59",
         "1:00:00",
     ]
+
+
+def test_short_tracks_are_read_together_and_long_ones_in_parts(tmp_path, monkeypatch):
+    rng = np.random.default_rng(4)
+    store = open_store(str(tmp_path / "lib"), create=True)
+    spec = make_spec("near")
+    with store.writer() as writer:
+        writer.put_encoder(spec, {})
+        for number in range(12):
+            points = rows_at(*rng.normal(size=(int(rng.integers(1, 9)), 2)))
+            name = f"/{number}.wav"
+            writer.put_track(TrackRecord(name, f"{number:040x}", 1, 1, INFO), {"near": points})
+        writer.commit()
+    probe = rows_at(*rng.normal(size=(3, 2)))
+
+    def matches(at_once: int):
+        monkeypatch.setattr(searching, "_ROWS_AT_ONCE", at_once)
+        return [
+            (m.track, m.score, m.start, m.end)
+            for m in search_rows(store, spec, probe, Options(k=12))
+        ]
+
+    slow = matches(1)
+    assert len(slow) == 12
+    assert matches(5) == slow
+    assert matches(4096) == slow

@@ -475,3 +475,36 @@ def test_a_failure_of_a_known_track_keeps_the_track(store: LocalStore) -> None:
     known = store.known()["/0.wav"]
     assert (known.track, known.error, known.size) == (track, "cut off", 9)
     assert known.encoders == {"enc"}
+
+
+# --- times at hand -----------------------------------------------------------------------------
+
+
+def test_times_at_hand_agree_with_those_looked_up_one_by_one(store, monkeypatch):
+    from earmark.stores.local import spans
+
+    ids = fill(store, 9)
+
+    def located():
+        keys = np.random.default_rng(0).permutation(np.arange(-2, 60))
+        found = store.locate("enc", keys)
+        return np.stack([found.tracks, found.starts, found.ends])
+
+    def agree() -> None:
+        monkeypatch.setattr(spans, "_MANY_LOOKUPS", 10**9)
+        slow = located()
+        monkeypatch.setattr(spans, "_MANY_LOOKUPS", 0)
+        np.testing.assert_array_equal(located(), slow)
+        assert (slow[0] > 0).any()
+
+    agree()
+    with store.writer() as writer:
+        writer.remove_tracks(ids[2:4])
+        writer.commit()
+    agree()
+    fill(store, 5, start=20)
+    agree()
+    store.compact()
+    agree()
+    monkeypatch.setattr(spans, "_MOST_UNPACKED_ROWS", 3)
+    assert located().shape == (3, 62)

@@ -38,6 +38,10 @@ MAX_RESCORED_ROWS = 200_000
 """Most stored rows that are read to make the distances of the best tracks exact."""
 
 
+_ROWS_AT_ONCE = 4096
+"""Rows whose distances to a query are taken in one table."""
+
+
 @dataclass(frozen=True)
 class Options:
     """How to search, whatever the encoder.
@@ -184,16 +188,33 @@ def exact_matches(
     long as their rows fit that number; the first is always taken.
     """
     form, queries, rows = _form(spec, probe)
-    keys, nearest, read = [], [], 0
+    keys: list[Int64Array] = []
+    nearest: list[Float64Array] = []
+    waiting: list[Int64Array] = []
+    read = 0
+
+    def read_waiting() -> None:
+        if waiting:
+            for key, distance in _nearest_of_each(store, spec.name, waiting, queries, form, rows):
+                keys.append(key)
+                nearest.append(distance)
+            waiting.clear()
+
     for track in tracks:
         own = store.keys(spec.name, track)
         too_many = most_rows is not None and read > 0 and read + len(own) > most_rows
         if not len(own) or too_many:
             continue
         read += len(own)
-        key, distance = _nearest_of(store, spec.name, own, queries, form=form, rows=rows)
-        keys.append(key)
-        nearest.append(distance)
+        if sum(map(len, waiting)) + len(own) > _ROWS_AT_ONCE:
+            read_waiting()
+        if len(own) > _ROWS_AT_ONCE:
+            key, distance = _nearest_of(store, spec.name, own, queries, form=form, rows=rows)
+            keys.append(key)
+            nearest.append(distance)
+        else:
+            waiting.append(own)
+    read_waiting()
     if not keys:
         return []
     neighbors = Neighbors(np.stack(keys, axis=1), np.stack(nearest, axis=1), exact=True)
@@ -208,14 +229,35 @@ def _form(spec: EncoderSpec, probe: Encoded) -> tuple[str, AnyArray, RowSpec]:
     return "rows", probe.rows, spec.rows
 
 
+def _nearest_of_each(
+    store: Store,
+    name: str,
+    several: Sequence[Int64Array],
+    queries: AnyArray,
+    form: str,
+    rows: RowSpec,
+) -> list[tuple[Int64Array, Float64Array]]:
+    """As `_nearest_of` for the keys of several short tracks, read together."""
+    keys = np.concatenate(several)
+    vectors = store.vectors(name, keys, form="refine" if form == "refine" else "rows")
+    table = distances.pairwise(rows.metric, queries, vectors)
+    found, at = [], 0
+    for own in several:
+        part = table[:, at : at + len(own)]
+        column = np.argmin(part, axis=1)
+        found.append((own[column], part[np.arange(len(queries)), column].astype(np.float64)))
+        at += len(own)
+    return found
+
+
 def _nearest_of(
     store: Store, name: str, keys: Int64Array, queries: AnyArray, *, form: str, rows: RowSpec
 ) -> tuple[Int64Array, Float64Array]:
     """For each query row the nearest of these keys and its distance, both shape (n,)."""
     best = np.full(len(queries), np.inf)
     found = np.full(len(queries), -1, np.int64)
-    for at in range(0, len(keys), 4096):  # bounds the table of distances
-        block = keys[at : at + 4096]
+    for at in range(0, len(keys), _ROWS_AT_ONCE):  # bounds the table of distances
+        block = keys[at : at + _ROWS_AT_ONCE]
         vectors = store.vectors(name, block, form="refine" if form == "refine" else "rows")
         table = distances.pairwise(rows.metric, queries, vectors)
         column = np.argmin(table, axis=1)

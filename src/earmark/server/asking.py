@@ -16,17 +16,18 @@ LARGEST_ID = 2**63 - 1
 TrackId = Annotated[
     str,
     Field(
-        pattern=r"^[0-9]{1,18}(#[0-9.:]{0,16}-[0-9.:]{0,16})?$",
-        description='A track\'s id, or a moment of it: "12" or "12#3.5-8".',
+        pattern=r"^[0-9]{1,18}(#[0-9.:]{0,16}-[0-9.:]{0,16})?(\^[0-9.]{1,8})?$",
+        description='A track\'s id, or a moment of it: "12", "12#3.5-8"; "12^2" counts twice.',
     ),
 ]
-Text = Annotated[str, Field(max_length=500)]
+Text = Annotated[str, Field(max_length=4000)]
 Where = Annotated[
     str,
     Field(max_length=2000, description="A filter, e.g. genre = 'jazz' and duration < 10."),
 ]
 Name = Annotated[str, Field(max_length=80)]
 Count = Annotated[int, Field(ge=1, le=MOST_HITS)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)]
 
 M = TypeVar("M", bound=BaseModel)
@@ -52,7 +53,7 @@ class SearchAsked(Asked):
         None, description="Weights of aspects: NAME=W,..."
     )
     within: list[Annotated[int, Field(ge=1, le=LARGEST_ID)]] = Field(
-        [], max_length=1000, description="Only among these tracks (a former answer)."
+        [], max_length=5000, description="Only among these tracks (a former answer)."
     )
     exact: bool = Field(False, description="Look at every row, whatever the indexes say.")
     explain: bool = False
@@ -63,8 +64,8 @@ class IdentifyAsked(Asked):
 
     all: bool = Field(False, description="Every recording in a long clip, in order of time.")
     k: Count = 10
-    confidence: Annotated[float, Field(ge=0, le=1)] | None = None
-    exact_range: bool = Field(False, description="Make ranges exact to a hundredth of a second.")
+    confidence: Share | None = None
+    exact_range: bool = Field(False, description="Ranges to a hundredth of a second.")
     where: Where | None = None
 
 
@@ -72,6 +73,9 @@ class HumAsked(Asked):
     """Parameters of a question for a tune."""
 
     k: Count = 10
+    starts: bool = Field(False, description="The hum begins where the tune begins.")
+    confidence: Share | None = None
+    where: Where | None = None
 
 
 class TagAsked(Asked):

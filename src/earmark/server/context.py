@@ -60,6 +60,7 @@ class Served:
         self._threads: anyio.CapacityLimiter | None = None
         self._waiting = 0
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._making: dict[Hashable, threading.Lock] = {}
         self._lock = threading.Lock()
         self._began = time.time()
 
@@ -111,11 +112,16 @@ class Served:
                 self._kept.move_to_end(full)
                 value: T = self._kept[full]
                 return value
-        value = make()
-        with self._lock:
-            self._kept[full] = value
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
+            making = self._making.setdefault(full, threading.Lock())
+        with making:  # a second request for the same waits for the first
+            with self._lock:
+                found: T | None = self._kept.get(full)
+            value = make() if found is None else found
+            with self._lock:
+                self._kept[full] = value
+                self._making.pop(full, None)
+                while len(self._kept) > _KEPT:
+                    self._kept.popitem(last=False)
         return value
 
     def can(self, feature: str) -> bool:

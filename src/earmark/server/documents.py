@@ -58,6 +58,7 @@ class HitDocument(Document):
     duration: float | None
     tags: dict[str, str | int | float | None]
     ranks: dict[str, int] | None = None
+    aspects: dict[str, float | None] | None = None
 
 
 class Answer(Document):

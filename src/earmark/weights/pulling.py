@@ -102,7 +102,10 @@ def _ask(file: ModelFile) -> tuple[str, int]:
         except urllib.error.HTTPError as error:
             failure = _refused(file, url, error)
         except (OSError, http.client.HTTPException) as error:
-            failure = DownloadError(f"{file.name} must be reachable at {url}: {_reason(error)}")
+            failure = DownloadError(
+                f"{file.name} must be reachable at {url}: {_reason(error)}",
+                hint="or copy it, under this name, into a folder and set EARMARK_MODELS to it",
+            )
     raise failure or DownloadError(f"{file.name} has no address")
 
 

@@ -96,19 +96,20 @@ class Core:
         EncoderMismatch
             If the one that is installed would make other rows.
         """
-        if name not in self._encoders:
+        spec = self.store.encoders().get(name)
+        if spec is None:
+            raise QueryError(
+                f"this library has no rows of an encoder {name!r}",
+                hint=f"earmark index PATH --encoders {name}",
+            )
+        known = self._encoders.get(name)
+        # Another process may have fitted it anew meanwhile.
+        if known is None or known.spec.revision != spec.revision:
             from earmark import encoders
 
-            spec = self.store.encoders().get(name)
-            if spec is None:
-                raise QueryError(
-                    f"this library has no rows of an encoder {name!r}",
-                    hint=f"earmark index PATH --encoders {name}",
-                )
-            self._encoders[name] = encoders.restore(
-                spec, self.store.state(name), settings=self.settings
-            )
-        return self._encoders[name]
+            known = encoders.restore(spec, self.store.state(name), settings=self.settings)
+            self._encoders[name] = known
+        return known
 
 
 def parse(where: str | None) -> Expr | None:

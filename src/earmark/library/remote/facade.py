@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from earmark.config import Settings
 from earmark.errors import QueryError, TrackNotFound, UsageError
-from earmark.library import exporting
+from earmark.library import aspects, exporting
 from earmark.library.facade import Library
 from earmark.library.facade.core import show
 from earmark.library.hits import Hits
@@ -22,6 +22,9 @@ from earmark.moments import Moment
 from earmark.types import Scalar, Track
 
 if TYPE_CHECKING:
+    from earmark.library.duplicates import Duplicates
+    from earmark.library.maps import Map
+    from earmark.library.tagging import TaggedFile
     from earmark.types import Encoder
 
 _PAGE = 1000
@@ -95,15 +98,16 @@ class RemoteLibrary(Library):
         exact: bool = False,
     ) -> Hits:
         """Find tracks, and the moment in each that matches; see `Library.search`."""
-        if isinstance(aspect, Mapping):
-            aspect = ",".join(f"{name}={weight:g}" for name, weight in aspect.items())
+        if within is not None and not several(within):
+            return Hits((), {"within": 0, "k": k})
+        weights = aspects.normal(aspect)
         asked = {
-            "aspect": aspect,
-            "within": [] if within is None else self._numbers(within),
             "text": text,
             "unlike": self._numbers(unlike),
             "by": [by] if isinstance(by, str) else list(by),
             "where": where,
+            "aspect": ",".join(f"{n}={w!r}" for n, w in weights.items()) or None,
+            "within": [] if within is None else self._ids(within),
             "k": _positive("k", k),
             "exclude_self": exclude_self,
             "exact": exact,
@@ -137,6 +141,102 @@ class RemoteLibrary(Library):
         }
         return self._hear("/identify", audio, asked)
 
+    def hum(
+        self,
+        audio: AudioLike,
+        *,
+        k: int = 10,
+        starts: bool = False,
+        confidence: float | None = None,
+        where: str | None = None,
+    ) -> Hits:
+        """Tell which tune was hummed; see `Library.hum`."""
+        asked = {"k": _positive("k", k), "starts": starts, "confidence": confidence, "where": where}
+        return self._hear("/hum", audio, asked)
+
+    def tag(
+        self,
+        files: AudioLike | Sequence[AudioLike],
+        *,
+        labels: Sequence[str] = (),
+        k: int = 10,
+        moments: bool = False,
+    ) -> tuple[TaggedFile, ...]:
+        """Tell what sounds are in files; see `Library.tag`."""
+        asked = {"labels": ",".join(labels) or None, "k": _positive("k", k)}
+        one_by_one: builtins.list[Any] = files if isinstance(files, list) else [files]
+        found = []
+        for file in one_by_one:
+            sound = sending.sound_of(file)
+            answer = self.client.call("POST", "/tag", asked, body=sound.data)
+            found.append(reading.tagged(answer, str(name_of(file)), moments=moments))
+        return tuple(found)
+
+    def recommend(
+        self,
+        like: TrackLike | Sequence[TrackLike],
+        *,
+        unlike: TrackLike | Sequence[TrackLike] = (),
+        k: int = 10,
+        where: str | None = None,
+        diversity: float = 0.3,
+        one_per: str = "file",
+        by: str | Sequence[str] = (),
+    ) -> Hits:
+        """Suggest tracks that are like some and unlike others; see `Library.recommend`."""
+        asked = {
+            "like": self._numbers(like),
+            "unlike": self._numbers(unlike),
+            "k": _positive("k", k),
+            "where": where,
+            "diversity": diversity,
+            "one_per": one_per,
+            "by": [by] if isinstance(by, str) else list(by),
+        }
+        return reading.hits_of(self.client.get("/recommend", asked), show=show)
+
+    def playlist(
+        self,
+        *,
+        start: TrackLike | None = None,
+        end: TrackLike | None = None,
+        like: TrackLike | Sequence[TrackLike] = (),
+        length: int = 20,
+        where: str | None = None,
+        diversity: float = 0.3,
+        by: str | Sequence[str] = (),
+    ) -> Hits:
+        """Make a path of tracks, or a radio; see `Library.playlist`."""
+        asked = {
+            "from": None if start is None else sending.track_number(self.client, start),
+            "to": None if end is None else sending.track_number(self.client, end),
+            "like": self._numbers(like),
+            "length": _positive("length", length),
+            "where": where,
+            "diversity": diversity,
+            "by": [by] if isinstance(by, str) else list(by),
+        }
+        return reading.hits_of(self.client.get("/playlist", asked), show=show)
+
+    def duplicates(self, *, where: str | None = None, min_overlap: float = 0.5) -> Duplicates:
+        """Find tracks that are the same recording; see `Library.duplicates`."""
+        asked = {"where": where, "min_overlap": min_overlap}
+        kinds = {encoder["kind"] for encoder in self.client.get("/library")["encoders"]}
+        answer = self.client.get("/duplicates", asked)
+        return reading.duplicates_of(answer, by_sound="identify" in kinds)
+
+    def map(self, *, fresh: bool = False, by: str | Sequence[str] = ()) -> Map:
+        """Return the map that the library keeps; see `Library.map`.
+
+        Raises
+        ------
+        NotAvailable
+            For a new layout, or another one.
+        """
+        if fresh or by:
+            raise sending.refuse("a new map")
+        return reading.map_of(self.client.get("/map"))
+
     def _hear(self, path: str, audio: AudioLike, asked: Mapping[str, Any]) -> Hits:
         """Ask about a sound."""
         sound = sending.sound_of(audio)
@@ -169,6 +269,9 @@ class RemoteLibrary(Library):
                 sending.check_there(thing)
                 outside = thing
         return known, outside
+
+    def _ids(self, things: TrackLike | Sequence[TrackLike]) -> builtins.list[int]:
+        return sorted({self.track(thing).id for thing in several(things)})
 
     def _numbers(self, things: TrackLike | Sequence[TrackLike]) -> builtins.list[str]:
         return [sending.track_number(self.client, thing) for thing in several(things)]
@@ -210,7 +313,7 @@ class RemoteLibrary(Library):
 
     def remove(self, tracks: TrackLike | Sequence[TrackLike]) -> int:
         """Remove tracks (their files stay); return how many."""
-        ids = sorted({self.track(track).id for track in several(tracks)})
+        ids = self._ids(tracks)
         for number in ids:
             self.client.call("DELETE", f"/tracks/{number}")
         return len(ids)

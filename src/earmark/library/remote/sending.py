@@ -7,6 +7,7 @@ floats, so that nothing is lost on the way.
 from __future__ import annotations
 
 import os
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from earmark.library.probes import AudioLike, TrackLike
 from earmark.library.remote.client import Client
 from earmark.moments import Moment, parse_moment
 from earmark.types import AnyArray, Clip, Track
+
+_WEIGHED = re.compile(r"(?P<thing>.+)(?P<weight>\^[0-9.]{1,8})", re.ASCII | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,8 @@ def track_number(client: Client, thing: TrackLike) -> str:
         return str(thing.id)
     if isinstance(thing, int):
         return str(thing)
+    if isinstance(thing, str) and (weighed := _WEIGHED.fullmatch(thing)):
+        return track_number(client, weighed["thing"]) + weighed["weight"]
     if isinstance(thing, str) and thing.partition("#")[0].isdecimal():
         moment = parse_moment(thing)
         return _numbered(int(moment.source), moment)

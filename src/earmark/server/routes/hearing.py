@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 
 from earmark.server import asking, intake
 from earmark.server.asking import HumAsked, IdentifyAsked, TagAsked
-from earmark.server.context import Caller, Server, known_parameters
+from earmark.server.context import Caller, Server
 from earmark.server.documents import Answer, Tags, problems
 from earmark.server.documents import upload as upload_body
 from earmark.server.filters import check_where
@@ -49,9 +49,17 @@ async def hum(request: Request, served: Server, access: Caller) -> Json:
     upload = await intake.read_upload(request)
     asked = asking.parse(HumAsked, intake.merged(request, upload))
 
+    check_where(asked.where, access)
+
     def work() -> dict[str, Any]:
-        method = served.method("hum")
-        return hits_json(method(as_clip(served, upload), k=asked.k), served, access)
+        hits = served.method("hum")(
+            as_clip(served, upload),
+            k=asked.k,
+            starts=asked.starts,
+            confidence=asked.confidence,
+            where=asked.where,
+        )
+        return hits_json(hits, served, access)
 
     return Json(await served.run(work))
 
@@ -67,8 +75,8 @@ async def tag(request: Request, served: Server, access: Caller) -> Json:
 
     def work() -> dict[str, Any]:
         method = served.method("tag")
-        options = known_parameters(method, labels=labels, k=asked.k, moments=True)
-        return tag_document(method([as_clip(served, upload)], **options)[0])
+        found = method([as_clip(served, upload)], labels=labels, k=asked.k, moments=True)
+        return tag_document(found[0])
 
     return Json(await served.run(work))
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
-from typing import Any
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 import earmark
+from earmark.errors import EarmarkError
 from earmark.server.access import Access, make_ticket, shown_path
+from earmark.server.asking import Where
 from earmark.server.context import Caller, Served, Server
 from earmark.server.documents import (
     Duplicates,
@@ -19,11 +23,22 @@ from earmark.server.documents import (
     Ticket,
     problems,
 )
-from earmark.server.problems import Json
+from earmark.server.etags import make_etag, matches, not_modified
+from earmark.server.filters import check_where
+from earmark.server.problems import Json, Problem
 
 router = APIRouter(tags=["library"], responses=problems(429, 503))
 
-_NEEDS = {"identify": {"identify"}, "hum": {"hum"}}
+# What a question needs of the library's kinds of rows: one of these.
+_COMPARED = frozenset({"semantic", "similar", "timbre"})
+_NEEDS: Mapping[str, frozenset[str]] = {
+    "identify": frozenset({"identify"}),
+    "hum": frozenset({"hum"}),
+    "tag": frozenset({"similar", "semantic"}),
+    "recommend": _COMPARED,
+    "playlist": _COMPARED,
+    "map": _COMPARED,
+}
 
 
 @router.get("/health", response_model=Health)
@@ -62,27 +77,43 @@ def _describe(served: Served, access: Access) -> dict[str, Any]:
 
 def abilities(served: Served, kinds: set[str]) -> dict[str, bool]:
     """Return what this library, as it is, can answer."""
-    can = {"text": True, "audio": bool(kinds - {"identify", "hum"})}
+    can = {"text": True, "audio": bool(kinds & _COMPARED)}
     for feature in ("identify", "hum", "tag", "recommend", "playlist", "map", "duplicates"):
-        can[feature] = served.can(feature) and _NEEDS.get(feature, set()) <= kinds
+        needed = _NEEDS.get(feature, kinds)
+        can[feature] = served.can(feature) and bool(not needed or needed & kinds)
     return can
 
 
 def aspects(served: Served) -> list[str]:
-    """Return the names of the aspects that a search can weigh."""
-    names = getattr(served.library, "aspects", None)
-    if names is None or "aspect" not in inspect.signature(served.library.search).parameters:
-        return []
-    return list(names() if callable(names) else names)
+    """Return the names of the aspects that a search can weigh, then those of nudges."""
+    from earmark.types import AspectEncoder
+
+    names: list[str] = []
+    for name, spec in served.library.store.encoders().items():
+        if spec.kind == "timbre":
+            with suppress(EarmarkError):  # an encoder that is not installed here weighs nothing
+                encoder = served.library.encoder(name)
+                if isinstance(encoder, AspectEncoder):
+                    names += [*encoder.aspects, *encoder.nudges]
+    return list(dict.fromkeys(names))
 
 
-@router.get("/duplicates", response_model=Duplicates, responses=problems(401, 409, 501))
-async def duplicates(served: Server, access: Caller) -> Json:
-    """Groups of tracks that are the same recording."""
+@router.get("/duplicates", response_model=Duplicates, responses=problems(401, 409, 422, 501))
+async def duplicates(
+    served: Server,
+    access: Caller,
+    where: Annotated[Where | None, Query()] = None,
+    min_overlap: Annotated[float, Query(gt=0, le=1, allow_inf_nan=False)] = 0.5,
+) -> Json:
+    """Groups of tracks that are the same recording, with the evidence and what to keep."""
+    check_where(where, access)
 
     def work() -> dict[str, Any]:
         method = served.method("duplicates")
-        found: dict[str, Any] = served.keep(("duplicates",), lambda: _document(method()))
+        found: dict[str, Any] = served.keep(
+            ("duplicates", where, min_overlap),
+            lambda: method(where=where, min_overlap=min_overlap).to_json(),
+        )
         shown: dict[str, Any] = _without_paths(found, served, access)
         return shown
 
@@ -90,17 +121,31 @@ async def duplicates(served: Server, access: Caller) -> Json:
 
 
 @router.get("/map", response_model=MapDocument, responses=problems(401, 404, 501))
-async def map_(served: Server, access: Caller) -> Response:
+async def map_(request: Request, served: Server, access: Caller) -> Response:
     """The library laid out on a plane, if a map was made."""
-    method = served.method("map")
-    found = await served.run(lambda: served.keep(("map",), lambda: _document(method())))
-    return Json(_without_paths(found, served, access))
+    served.method("map")
+    etag = make_etag("map", served.version())
+    if matches(request, etag):
+        return not_modified(etag)
+    found = await served.run(lambda: served.keep(("map",), lambda: _map(served)))
+    if found is None:
+        raise Problem(404, "this library has no map yet", hint="make one: earmark map")
+    return Json(found, headers={"etag": etag, "cache-control": "private, no-cache"})
 
 
-def _document(value: Any) -> dict[str, Any]:
-    """What a feature returned, as JSON."""
-    document = value.to_json() if hasattr(value, "to_json") else value
-    return dict(document)
+def _map(served: Served) -> dict[str, Any] | None:
+    """The map that is kept, without tracks that are gone; a request never makes one."""
+    import numpy as np
+
+    from earmark.library.maps import charting
+
+    made = charting.load(served.library.store)
+    if made is None:
+        return None
+    there = np.isin(made.tracks, served.library.store.track_ids())
+    return replace(
+        made, tracks=made.tracks[there], places=made.places[there], groups=made.groups[there]
+    ).to_json()
 
 
 def _without_paths(document: Any, served: Served, access: Access) -> Any:

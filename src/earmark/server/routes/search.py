@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 
 from earmark.library.hits import Hits
 from earmark.server import asking, intake
 from earmark.server.access import Access
-from earmark.server.asking import Count, SearchAsked, TrackId, Where
+from earmark.server.asking import Count, Name, SearchAsked, Share, TrackId, Where
 from earmark.server.context import Caller, Served, Server, hit_json, known_parameters
 from earmark.server.documents import Answer, problems
 from earmark.server.documents import upload as upload_body
@@ -101,7 +101,7 @@ def hits_json(
     """Return hits as the command line prints them, with paths that the client may see."""
     document = hits.to_json(explain=explain)
     document["hits"] = [hit_json(hit, served, access) for hit in document["hits"]]
-    return document
+    return document | ({"notes": list(hits.notes)} if hits.notes else {})
 
 
 @router.get("/random", response_model=Answer)
@@ -119,22 +119,35 @@ async def random(
     return Json(hits_json(hits, served, access))
 
 
+Likes = Annotated[list[TrackId], Query(max_length=200)]
+Names = Annotated[list[Name], Query(max_length=16)]
+Diversity = Annotated[Share, Query(description="0: the likest; towards 1: unlike each other.")]
+
+
 @router.get("/recommend", response_model=Answer)
 async def recommend(
     served: Server,
     access: Caller,
     like: Annotated[list[TrackId], Query(min_length=1, max_length=200)],
-    unlike: Annotated[list[TrackId], Query(max_length=200)] = [],  # noqa: B006 - FastAPI copies it
+    unlike: Likes = [],  # noqa: B006 - FastAPI copies it
     k: Annotated[Count, Query()] = 10,
     where: Annotated[Where | None, Query()] = None,
+    diversity: Diversity = 0.3,
+    one_per: Literal["file", "artist", "none"] = "file",
+    by: Names = [],  # noqa: B006
 ) -> Json:
-    """Suggest tracks that are like some and unlike others."""
+    """Suggest tracks that are like some and unlike others, and not all the same."""
     check_where(where, access)
 
     def work() -> dict[str, Any]:
-        method = served.method("recommend")
-        hits = method(
-            like=tuple(like), unlike=tuple(unlike), k=k, **known_parameters(method, where=where)
+        hits = served.method("recommend")(
+            tuple(like),
+            unlike=tuple(unlike),
+            k=k,
+            where=where,
+            diversity=diversity,
+            one_per=one_per,
+            by=tuple(by),
         )
         return hits_json(hits, served, access)
 
@@ -147,15 +160,27 @@ async def playlist(
     access: Caller,
     from_: Annotated[TrackId | None, Query(alias="from")] = None,
     to: Annotated[TrackId | None, Query()] = None,
-    like: Annotated[list[TrackId], Query(max_length=200)] = [],  # noqa: B006
+    like: Likes = [],  # noqa: B006
     length: Annotated[Count, Query()] = 10,
+    where: Annotated[Where | None, Query()] = None,
+    diversity: Diversity = 0.3,
+    by: Names = [],  # noqa: B006
 ) -> Json:
-    """Make a path of tracks from one to another, or a list like some."""
+    """Make a path of tracks from one to another, or a radio of what resembles some."""
+    check_where(where, access)
     if bool(like) == (from_ is not None and to is not None):
         raise Problem(422, "a playlist needs 'from' and 'to', or 'like', and not both")
 
     def work() -> dict[str, Any]:
-        hits = served.method("playlist")(start=from_, end=to, like=tuple(like), length=length)
+        hits = served.method("playlist")(
+            start=None if like else from_,
+            end=None if like else to,
+            like=tuple(like),
+            length=length,
+            where=where,
+            diversity=diversity,
+            by=tuple(by),
+        )
         return hits_json(hits, served, access)
 
     return Json(await served.run(work))

@@ -17,6 +17,12 @@ from earmark.types import Float64Array, Int64Array, Segments
 _FEW = 256
 _TIMES_KEPT = 4096
 
+_MANY_LOOKUPS = 16
+"""From so many lookups on, all times of an encoder are kept unpacked (16 bytes a row) ..."""
+
+_MOST_UNPACKED_ROWS = 1_000_000
+"""... if it has no more rows than this: 16 MB."""
+
 
 @dataclass(frozen=True)
 class SpanTable:
@@ -28,10 +34,25 @@ class SpanTable:
     track: Int64Array
 
 
+@dataclass(frozen=True)
+class TimeTable:
+    """The times of all rows in a `SpanTable`, shape (n, 2), in its order; where each span begins
+    in them."""
+
+    spans: SpanTable
+    begins: Int64Array
+    times: Float64Array
+
+
 class Spans:
-    """Looks up spans; keeps the last table of each encoder and some unpacked times."""
+    """Looks up spans; keeps the last table of each encoder and some unpacked times.
+
+    A process that asks often (a server) has all times of a small library at hand.
+    """
 
     def __init__(self) -> None:
+        self._lookups = 0
+        self._full: dict[int, TimeTable] = {}
         self._tables: dict[int, SpanTable] = {}
         self._times: OrderedDict[tuple[int, int], Float64Array] = OrderedDict()
         self._lock = threading.Lock()
@@ -76,6 +97,12 @@ class Spans:
         starts, ends = np.zeros(len(keys)), np.zeros(len(keys))
         now = space.follow(keys)
         live = np.flatnonzero(space.is_live(now))
+        full = self._all_times(con, snapshot, space)
+        if full is not None:
+            found, times_, track_ = _look_up(full, now[live])
+            live = live[found]
+            tracks[live], starts[live], ends[live] = track_, times_[:, 0], times_[:, 1]
+            return Segments(tracks, starts, ends)
         live = live[np.argsort(now[live], kind="stable")]
         at = 0
         while at < len(live):
@@ -90,6 +117,23 @@ class Spans:
             tracks[where], starts[where], ends[where] = track, times[:, 0], times[:, 1]
             at = stop
         return Segments(tracks, starts, ends)
+
+    def _all_times(
+        self, con: sqlite3.Connection, snapshot: Snapshot, space: Space
+    ) -> TimeTable | None:
+        """All times of an encoder, if it is asked often enough and small enough."""
+        self._lookups += 1
+        if self._lookups < _MANY_LOOKUPS:
+            return None
+        known = self._full.get(space.id)
+        if known is not None and known.spans.commit == snapshot.commit:
+            return known
+        spans = self.table(con, snapshot, space)
+        if int(spans.rows.sum()) > _MOST_UNPACKED_ROWS:
+            return None
+        made = _unpack_all(con, space, spans, known)
+        self._full[space.id] = made
+        return made
 
     def _span(
         self, con: sqlite3.Connection, snapshot: Snapshot, space: Space, key: int, lookups: int
@@ -125,3 +169,46 @@ class Spans:
             while len(self._times) > _TIMES_KEPT:
                 self._times.popitem(last=False)
         return times
+
+
+def _unpack_all(
+    con: sqlite3.Connection, space: Space, spans: SpanTable, known: TimeTable | None
+) -> TimeTable:
+    """Unpack the times of all spans; those of an older table are taken over.
+
+    A span's times never change under its first key.
+    """
+    ends = np.cumsum(spans.rows)
+    begins = ends - spans.rows
+    times = np.empty((int(ends[-1]) if len(ends) else 0, 2))
+    missing = np.ones(len(spans.first), np.bool_)
+    if known is not None and len(known.spans.first):
+        old = np.minimum(
+            np.searchsorted(known.spans.first, spans.first), len(known.spans.first) - 1
+        )
+        missing = (known.spans.first[old] != spans.first) | (known.spans.rows[old] != spans.rows)
+        for at in np.flatnonzero(~missing):
+            begin, rows = int(known.begins[old[at]]), int(spans.rows[at])
+            times[begins[at] : ends[at]] = known.times[begin : begin + rows]
+    wanted = {int(spans.first[at]): int(at) for at in np.flatnonzero(missing)}
+    if wanted:
+        blobs = con.execute(
+            "select first_key, times from spans where encoder = ? and rows > 0", (space.id,)
+        )
+        for first, blob in blobs:
+            place = wanted.get(first)
+            if place is not None:
+                times[begins[place] : ends[place]] = unpack_times(blob, int(spans.rows[place]))
+    return TimeTable(spans, begins, times)
+
+
+def _look_up(full: TimeTable, keys: Int64Array) -> tuple[Int64Array, Float64Array, Int64Array]:
+    """Return which keys lie in a span, their times, shape (n, 2), and tracks."""
+    spans = full.spans
+    span = np.searchsorted(spans.first, keys, side="right") - 1
+    found = np.flatnonzero(span >= 0)
+    span = span[found]
+    inside = keys[found] - spans.first[span]
+    good = inside < spans.rows[span]  # else a hole in a damaged catalog
+    found, span, inside = found[good], span[good], inside[good]
+    return found, full.times[full.begins[span] + inside], spans.track[span]

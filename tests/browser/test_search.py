@@ -1,0 +1,291 @@
+"""Journeys through the first view: words, examples, links, keys, likes, filters, errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Site, Stand, Tab, until
+
+pytestmark = pytest.mark.browser
+
+
+def titles(page: Any) -> list[str]:
+    page.locator(".rows:not(.loading)").wait_for()
+    return [text.strip() for text in page.locator(".row h2").all_inner_texts()]
+
+
+def sounding(page: Any) -> bool:
+    until(page, "document.querySelector('.row.sounding')")
+    return True
+
+
+def test_the_first_page_lists_the_library_and_draws_waveforms(tab: Tab) -> None:
+    page = tab.open()
+    assert len(titles(page)) == 25
+    page.locator(".results-head [role=status]", has_text="58 sounds").wait_for()
+    page.locator(".row .wave.there").first.wait_for()
+    drawn = page.locator(".row canvas").first.evaluate(
+        "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(v => v > 0)"
+    )
+    assert drawn
+    page.get_by_role("button", name="Show more").click()
+    page.locator(".row").nth(49).wait_for(state="attached")
+    assert len(titles(page)) == 50
+
+
+def test_words_find_and_the_address_keeps_them(tab: Tab) -> None:
+    page = tab.open()
+    page.keyboard.press("/")
+    page.keyboard.type("flute")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/?q=flute")
+    found = titles(page)
+    assert found
+    assert all("flute" in title for title in found)
+    page.get_by_role("searchbox").fill("snare")
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.locator(".row h2", has_text="snare").first.wait_for()
+    page.go_back()
+    page.locator(".row h2", has_text="flute").first.wait_for()
+    assert page.get_by_role("searchbox").input_value() == "flute"
+    page.reload()
+    assert titles(page) == found
+
+
+def test_keys_walk_play_and_ask_for_more(tab: Tab) -> None:
+    page = tab.open("/?q=kick")
+    first, second = titles(page)[:2]
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    assert page.locator(".row[aria-current=true] h2").inner_text() == second
+    page.keyboard.press("k")
+    assert page.locator(".row[aria-current=true] h2").inner_text() == first
+    page.keyboard.press("Space")
+    page.get_by_role("region", name="Player").get_by_role("heading", name=first).wait_for()
+    page.keyboard.press("m")
+    page.wait_for_url(re.compile(r"like="))
+    assert any("kick" in title for title in titles(page)[:3])
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="Keys").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog", name="Keys").wait_for(state="hidden")
+
+
+def test_single_keys_can_be_switched_off(tab: Tab) -> None:
+    page = tab.open()
+    titles(page)
+    page.keyboard.press("?")
+    page.get_by_role("switch", name="Single keys are shortcuts").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    assert page.locator(".row[aria-current=true]").count() == 0
+
+
+def test_a_click_plays_and_time_passes(tab: Tab) -> None:
+    page = tab.open("/?q=piece")
+    page.locator(".row", has_text="piece").click(position={"x": 120, "y": 20})
+    assert sounding(page)
+    until(page, "document.querySelector('.dock .time').textContent > '0:00.3'")
+    page.keyboard.press("Escape")
+    until(page, "!document.querySelector('.row.sounding')")
+
+
+def test_a_dropped_file_is_an_example_whose_moment_is_marked(tab: Tab) -> None:
+    page = tab.open()
+    titles(page)
+    page.locator("input[type=file]").set_input_files(tab.site.samples / "drums" / "snare_1.wav")
+    page.locator(".asked", has_text="snare_1.wav").wait_for()
+    page.locator(".results-head h1", has_text="Answers").wait_for()
+    page.locator(".row .by").first.wait_for()
+    assert "snare" in titles(page)[0]
+    label = page.locator(".row canvas").first.get_attribute("aria-label")
+    assert "the moment from" in label
+    assert page.get_by_role("slider").count() >= 0
+
+
+def test_a_file_that_is_no_sound_is_refused_with_a_reason(tab: Tab, tmp_path: Path) -> None:
+    page = tab.open()
+    titles(page)
+    notes = tmp_path / "notes.txt"
+    notes.write_text("not a sound")
+    page.locator("input[type=file]").set_input_files(notes)
+    page.get_by_role("alert").get_by_text("notes.txt is not audio").wait_for()
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(b"RIFF not really")
+    page.locator("input[type=file]").set_input_files(broken)
+    page.locator(".notice.bad").wait_for()
+    assert len(page.locator(".notice.bad .notice-title").inner_text()) > 10
+
+
+def test_a_link_to_a_moment_opens_it_and_is_an_example_when_pasted(tab: Tab) -> None:
+    page = tab.open("/?q=piece")
+    titles(page)
+    page.keyboard.press("j")
+    page.locator(".row.selected").get_by_role("button", name="Copy the link").click()
+    page.get_by_text("Link to this moment copied").wait_for()
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert "/?moment=" in link
+    page.goto(link)
+    page.get_by_role("region", name="Player").get_by_role("heading", name="piece").wait_for()
+    assert titles(page)[0] == "piece"
+    page.goto(tab.site.url)
+    page.get_by_role("searchbox").fill(link)
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("moment="))
+    page.get_by_role("list", name="The question").get_by_text("piece").wait_for()
+
+
+def test_a_part_of_a_waveform_is_a_question(tab: Tab) -> None:
+    page = tab.open("/?q=piece")
+    page.locator(".row", has_text="piece").click(position={"x": 120, "y": 20})
+    wave = page.locator(".dock-wave")
+    until(page, "document.querySelector('.dock-wave > div')?.shadowRoot")
+    page.wait_for_timeout(300)
+    box = wave.bounding_box()
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 0.3, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.4, y, steps=8)
+    page.mouse.up()
+    start = page.get_by_label("From", exact=True)
+    until(page, "Number(document.querySelector('.selection input').value) > 4")
+    assert 4 < float(start.input_value()) < 8
+    page.keyboard.press("m")
+    page.wait_for_url(re.compile(r"like=\d+%23[456]\.?\d*-"))
+    assert titles(page)
+
+
+def test_likes_and_dislikes_make_a_question(tab: Tab) -> None:
+    page = tab.open("/?q=flute")
+    titles(page)
+    page.keyboard.press("j")
+    page.keyboard.press("l")
+    page.keyboard.press("j")
+    page.keyboard.press("u")
+    group = page.get_by_role("group", name="Your likes")
+    assert "1 liked, 1 not" in group.inner_text()
+    group.get_by_role("button", name="Find more like these").click()
+    page.wait_for_url(re.compile(r"like=\d+&unlike=\d+"))
+    page.locator(".row .by").first.wait_for()
+    titles(page)
+    question = page.get_by_role("list", name="The question")
+    assert question.get_by_role("listitem").count() == 2
+    question.get_by_role("button", name=re.compile("Without: Unlike")).click()
+    page.wait_for_url(re.compile(r"^((?!unlike).)*$"))
+
+
+def test_chips_filter_and_stand_in_the_address(tab: Tab) -> None:
+    page = tab.open()
+    titles(page)
+    chip = page.locator(".facet .chip").first
+    count = int(chip.locator(".n").inner_text())
+    name = chip.inner_text().rsplit(None, 1)[0].strip()
+    chip.click()
+    page.wait_for_url(re.compile(r"f\."))
+    page.locator(".results-head [role=status]", has_text=f"{count} sound").wait_for()
+    assert page.get_by_role("button", name=name, pressed=True).count() >= 1
+    page.get_by_role("button", name="Without filters").click()
+    page.locator(".results-head [role=status]", has_text="58 sounds").wait_for()
+
+
+def test_sliders_weigh_aspects(tab: Tab, answers: Stand) -> None:
+    facts = tab.site.json("/api/v1/library")
+    names = facts["aspects"]
+    if not names:
+        names = ["timbre", "pitch", "brightness"]
+        answers(tab, "library", facts | {"aspects": names})
+        tab.page.route(
+            "**/api/v1/search?*aspect=*", lambda r: r.fulfill(json={"query": {}, "hits": []})
+        )
+    asked: list[str] = []
+    tab.page.on("request", lambda request: asked.append(request.url))
+    page = tab.open("/?like=1")
+    slider = page.get_by_role("slider", name=re.compile(names[1], re.IGNORECASE))
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url(re.compile(rf"a\.{names[1]}=0\.2"))
+    page.locator(".results-head [role=status]", has_text="answer").wait_for()
+    wanted = f"aspect={names[0]}%3D1%2C{names[1]}%3D0.2"
+    assert any(wanted in url for url in asked)
+    assert page.locator(".notice.bad").count() == 0
+    page.get_by_role("button", name="As before").click()
+    page.wait_for_url("**/?like=1")
+
+
+def test_nothing_found_says_what_to_do(tab: Tab) -> None:
+    page = tab.open("/?q=zzzzqqqxx&by=metadata")
+    page.get_by_text("Nothing found").wait_for()
+    page.locator(".notice").get_by_role("button", name="Surprise me").click()
+    page.wait_for_url(re.compile("mode=random"))
+    assert titles(page)
+
+
+def test_a_problem_of_the_server_is_shown_with_its_hint(tab: Tab, answers: Stand) -> None:
+    problem = {"title": "Bad", "status": 422, "detail": "the rule was broken", "hint": "do so"}
+    answers(tab, "search?*", problem)
+    page = tab.open("/?q=x")
+    alert = page.locator(".notice.bad")
+    alert.wait_for()
+    assert "the rule was broken" in alert.inner_text()
+    assert "do so" in alert.inner_text()
+
+
+def test_a_server_that_is_gone_is_named(tab: Tab) -> None:
+    page = tab.open()
+    titles(page)
+    page.route("**/api/v1/search?*", lambda route: route.abort())
+    page.get_by_role("searchbox").fill("x")
+    page.keyboard.press("Enter")
+    page.locator(".notice.bad", has_text="The server cannot be reached").wait_for()
+
+
+def test_an_empty_library_says_how_to_fill_it(tab: Tab, answers: Stand) -> None:
+    facts = tab.site.json("/api/v1/library")
+    answers(tab, "library", facts | {"tracks": 0, "seconds": 0})
+    answers(tab, "tracks?*", {"total": 0, "limit": 25, "offset": 0, "tracks": []})
+    page = tab.open()
+    page.get_by_text("This library is empty").wait_for()
+    page.get_by_role("button", name="Index a folder").click()
+    page.wait_for_url("**/?view=library")
+
+
+def test_the_clip_of_a_shared_link_is_said_to_be_gone(tab: Tab) -> None:
+    page = tab.open("/?clip=clip-elsewhere")
+    page.locator(".notice.bad", has_text="The clip of this search is gone").wait_for()
+
+
+def test_light_and_dark(new_tab: Callable[..., Tab]) -> None:
+    back = "getComputedStyle(document.body).backgroundColor"
+    light, dark = (new_tab(dark=d).open().evaluate(back) for d in (False, True))
+    assert light != dark
+    page = new_tab().open()
+    titles(page)
+    page.keyboard.press("t")
+    until(page, f"{back} === '{dark}'")
+    page.reload()
+    assert page.evaluate(back) == dark
+
+
+def test_a_phone_shows_it_all_without_sideways_scrolling(new_tab: Callable[..., Tab]) -> None:
+    page = new_tab(phone=True).open("/?q=flute")
+    titles(page)
+    page.locator(".row .play").first.click()
+    page.get_by_role("region", name="Player").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_page_asks_this_server_only(tab: Tab, site: Site) -> None:
+    asked: list[str] = []
+    tab.page.on("request", lambda request: asked.append(request.url))
+    page = tab.open("/?q=flute")
+    titles(page)
+    page.keyboard.press("j")
+    page.keyboard.press("Space")
+    page.wait_for_timeout(800)
+    assert [url for url in asked if not url.startswith((site.url, "blob:", "data:"))] == []

@@ -1,0 +1,49 @@
+// How times, sizes and names are written.
+
+/** Seconds as 0:07.5, 3:02 or 1:02:03; tenths only below a minute when asked for. */
+export function clock(seconds: number | null | undefined, tenths = false): string {
+  if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return "–";
+  const ten = Math.max(0, tenths ? Math.round(seconds * 10) / 10 : Math.floor(seconds));
+  const h = Math.floor(ten / 3600);
+  const m = Math.floor((ten % 3600) / 60);
+  const s = ten % 60;
+  const sec = tenths ? s.toFixed(1).padStart(4, "0") : String(s).padStart(2, "0");
+  return h ? `${h}:${String(m).padStart(2, "0")}:${sec}` : `${m}:${sec}`;
+}
+
+/** Seconds as "4.9 hours", "12 minutes", "31 seconds". */
+export function span(seconds: number): string {
+  if (seconds >= 5400) return `${(seconds / 3600).toFixed(1)} hours`;
+  if (seconds >= 90) return `${Math.round(seconds / 60)} minutes`;
+  return `${Math.round(seconds)} seconds`;
+}
+
+export function count(n: number, one: string, many = `${one}s`): string {
+  return `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
+}
+
+export function percent(share: number): string {
+  const value = share * 100;
+  return value > 99 && value < 100 ? "> 99 %" : `${Math.round(value)} %`;
+}
+
+export function fileName(path: string): string {
+  return path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1) || path;
+}
+
+/** The last folders of a path, the rest as an ellipsis. */
+export function folder(path: string, keep = 2): string {
+  const parts = path.split("/").slice(0, -1).filter(Boolean);
+  return (parts.length > keep ? "… / " : "") + parts.slice(-keep).join(" / ");
+}
+
+/** The title of a sound, or the name of its file without the suffix. */
+export function titleOf(sound: { title?: string | null; path: string }): string {
+  return sound.title || fileName(sound.path).replace(/\.[a-z0-9]{2,5}$/i, "");
+}
+
+export function moment(start: number | null, end: number | null): string {
+  if (start === null || end === null) return "";
+  const short = end - start < 10 || end < 60;
+  return `${clock(start, short)} – ${clock(end, short)}`;
+}

@@ -1,0 +1,41 @@
+// Clips that were dropped, chosen or recorded.  They live in this tab only.
+import { say } from "./app";
+import type { Mode } from "../lib/address";
+import { ask } from "./route";
+
+export interface Clip {
+  id: string;
+  name: string;
+  blob: Blob;
+  url: string;
+}
+
+const clips = new Map<string, Clip>();
+let made = 0;
+
+export function clipOf(id: string): Clip | undefined {
+  return clips.get(id);
+}
+
+export function keep(blob: Blob, name: string): Clip {
+  made += 1;
+  const clip = { id: `clip-${Date.now().toString(36)}-${made}`, name, blob, url: URL.createObjectURL(blob) };
+  clips.set(clip.id, clip);
+  for (const old of [...clips.keys()].slice(0, -20)) {
+    URL.revokeObjectURL(clips.get(old)!.url);
+    clips.delete(old);
+  }
+  return clip;
+}
+
+/** Ask with a file; what is no audio is refused before it is sent. */
+export function askWith(file: File | undefined, mode: Mode): void {
+  if (!file) return;
+  if (file.size === 0) return say(`${file.name} is empty`, { bad: true });
+  if (file.type && !/^(audio|video)\/|octet-stream|ogg/.test(file.type))
+    return say(`${file.name} is not audio but ${file.type}`, {
+      hint: "Drop a recording: wav, flac, mp3, ogg, m4a, aiff, webm ...",
+      bad: true,
+    });
+  ask({ clip: keep(file, file.name).id, mode, by: "" });
+}

@@ -1,0 +1,145 @@
+// The page as a whole: head, view, player, collection, dialogs.
+import { lazy } from "./lazy";
+import { useEffect, useState } from "preact/hooks";
+import type { Ability } from "../api/types";
+import { EMPTY, type View } from "../lib/address";
+import { can, crateOpen, help, library, libraryError, loadLibrary, nextTheme } from "../state/app";
+import { askWith } from "../state/clips";
+import { crate } from "../state/crate";
+import { go, route } from "../state/route";
+import { SearchView } from "../views/Search";
+import { Crate } from "./Crate";
+import { Dock } from "./Dock";
+import { Help, TokenDialog } from "./Help";
+import { Icon } from "./icons";
+import { IconButton, Messages, Notice } from "./parts";
+import { RecordDialog } from "./RecordDialog";
+import { SearchBox } from "./SearchBox";
+
+const views: Record<Exclude<View, "search">, ReturnType<typeof lazy>> = {
+  map: lazy(() => import("../views/Map")),
+  playlist: lazy(() => import("../views/Playlist")),
+  duplicates: lazy(() => import("../views/Duplicates")),
+  library: lazy(() => import("../views/Library")),
+};
+
+const TABS: { view: View; name: string; needs?: Ability }[] = [
+  { view: "search", name: "Search" },
+  { view: "map", name: "Map" },
+  { view: "playlist", name: "Playlist", needs: "playlist" },
+  { view: "duplicates", name: "Duplicates", needs: "duplicates" },
+  { view: "library", name: "Library" },
+];
+
+function Head() {
+  const gathered = crate.value.length;
+  return (
+    <header class="head">
+      <a
+        class="brand"
+        href="/"
+        aria-label="earmark: all sounds"
+        onClick={(event) => {
+          event.preventDefault();
+          go({ ...EMPTY });
+        }}
+      >
+        <img src="/assets/icon.svg" alt="" width="28" height="28" />
+        <span>earmark</span>
+      </a>
+      <SearchBox />
+      <nav class="tabs" aria-label="Views">
+        {TABS.filter(({ needs }) => !needs || can(needs)).map(({ view, name }) => (
+          <a
+            key={view}
+            href={view === "search" ? "/" : `/?view=${view}`}
+            aria-current={route.value.view === view ? "page" : undefined}
+            onClick={(event) => {
+              if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+              event.preventDefault();
+              go({ ...EMPTY, view });
+            }}
+          >
+            {name}
+          </a>
+        ))}
+      </nav>
+      <div class="tools">
+        <button type="button" class="button bare" aria-expanded={crateOpen.value} aria-keyshortcuts="b" title="Collection (b)" onClick={() => (crateOpen.value = !crateOpen.value)}>
+          <Icon name="crate" />
+          <span class="hidden">Collection, </span>
+          <span class="n">{gathered}</span>
+        </button>
+        <IconButton icon="sun" label="Light or dark" shortcut="t" onClick={nextTheme} />
+        <IconButton icon="help" label="Keys and help" shortcut="?" onClick={() => (help.value = true)} />
+      </div>
+    </header>
+  );
+}
+
+/** A file may be dropped anywhere. */
+function useDrop(): boolean {
+  const [over, setOver] = useState(false);
+  useEffect(() => {
+    const files = (event: DragEvent) => event.dataTransfer?.types.includes("Files") ?? false;
+    const drag = (event: DragEvent) => {
+      if (!files(event)) return;
+      event.preventDefault();
+      setOver(true);
+    };
+    const leave = (event: DragEvent) => event.relatedTarget === null && setOver(false);
+    const drop = (event: DragEvent) => {
+      setOver(false);
+      if (!files(event)) return;
+      event.preventDefault();
+      askWith(event.dataTransfer?.files[0], "search");
+    };
+    addEventListener("dragover", drag);
+    addEventListener("dragleave", leave);
+    addEventListener("drop", drop);
+    return () => {
+      removeEventListener("dragover", drag);
+      removeEventListener("dragleave", leave);
+      removeEventListener("drop", drop);
+    };
+  }, []);
+  return over;
+}
+
+export function App() {
+  const over = useDrop();
+  const { view } = route.value;
+  useEffect(() => {
+    const what = route.value.text || TABS.find((tab) => tab.view === view)?.name;
+    document.title = `${what ? `${what} · ` : ""}${library.value?.name ?? "earmark"}`;
+  }, [route.value, library.value]);
+  const Other = view === "search" ? null : views[view];
+  const failed = libraryError.value;
+  return (
+    <>
+      <a class="skip" href="#main">
+        To the answers
+      </a>
+      <Head />
+      <main id="main" tabIndex={-1}>
+        {failed && failed.status !== 401 && (
+          <Notice bad title={failed.message} hint={failed.hint}>
+            <IconButton icon="loop" label="Try again" text="Try again" onClick={() => void loadLibrary()} />
+          </Notice>
+        )}
+        {Other ? <Other key={view} /> : <SearchView />}
+      </main>
+      <Crate />
+      <Dock />
+      <Messages />
+      <Help />
+      <TokenDialog />
+      <RecordDialog />
+      {over && (
+        <div class="drop" aria-hidden="true">
+          Drop it: what sounds like this?
+        </div>
+      )}
+    </>
+  );
+}

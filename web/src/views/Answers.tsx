@@ -1,0 +1,155 @@
+// The answers that are more than a list: identify, the hum's contours, tags.
+import type { Contour, Hit, TagAnswer } from "../api/types";
+import { clock, folder, percent, titleOf } from "../lib/format";
+import { play } from "../state/player";
+import { selected } from "../state/search";
+import { Bar, IconButton } from "../ui/parts";
+import { DragHandle, isCurrent, playOrPause } from "../ui/Row";
+import { Waveform } from "../ui/Waveform";
+import { playing } from "../state/player";
+import { toggleCrate, inCrate } from "../state/crate";
+
+export function IdentifyAnswer({ hit }: { hit: Hit }) {
+  const title = titleOf(hit);
+  const sure = hit.confidence ?? hit.score;
+  const sounding = isCurrent(hit) && playing.value;
+  return (
+    <article class="identified" data-row="0" aria-label="The recording">
+      <p class="muted">This is</p>
+      <h2>{title}</h2>
+      <p>{hit.artist || folder(hit.path)}</p>
+      <dl class="identified-facts">
+        <div>
+          <dt>Position</dt>
+          <dd>
+            {clock(hit.start, true)} <span class="muted">of {clock(hit.duration)}</span>
+          </dd>
+        </div>
+        {sure !== null && (
+          <div>
+            <dt>Confidence</dt>
+            <dd>
+              {percent(sure)} <Bar share={sure} />
+            </dd>
+          </div>
+        )}
+        {hit.query_start != null && hit.query_end != null && (
+          <div>
+            <dt>Part of your clip</dt>
+            <dd>
+              {clock(hit.query_start, true)} – {clock(hit.query_end, true)}
+            </dd>
+          </div>
+        )}
+      </dl>
+      <Waveform track={hit.track} duration={hit.duration} start={hit.start} end={hit.end} label={title} onSeek={(s) => play(hit, s)} />
+      <div class="acts" role="group" aria-label={`With ${title}`}>
+        <IconButton
+          icon={sounding ? "pause" : "play"}
+          label={sounding ? "Pause" : "Play from there"}
+          text={sounding ? "Pause" : "Play from there"}
+          kind="primary"
+          onClick={() => {
+            selected.value = 0;
+            playOrPause(hit);
+          }}
+        />
+        <IconButton icon={inCrate(hit) ? "check" : "add"} label="In the collection" pressed={inCrate(hit)} onClick={() => toggleCrate(hit)} />
+        <DragHandle hit={hit} />
+      </div>
+    </article>
+  );
+}
+
+const WIDE = 600;
+const HIGH = 120;
+
+/** A line through voiced stretches; a gap where there is no pitch. */
+export function contourPath(times: number[], values: (number | null)[], low: number, high: number): string {
+  const first = times[0] ?? 0;
+  const length = (times[times.length - 1] ?? 1) - first || 1;
+  let pen = "M";
+  let path = "";
+  values.forEach((value, i) => {
+    if (value === null || value === undefined) return (pen = "M");
+    const x = ((times[i]! - first) / length) * WIDE;
+    const y = HIGH - 8 - ((value - low) / (high - low || 1)) * (HIGH - 16);
+    path += `${pen}${x.toFixed(1)} ${y.toFixed(1)}`;
+    pen = "L";
+    return pen;
+  });
+  return path;
+}
+
+function range({ query, target }: Contour): [number, number] {
+  const voiced = [...query, ...target].filter((v): v is number => v !== null);
+  const [low, high] = voiced.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
+  return voiced.length ? [low - 1, high + 1] : [0, 1];
+}
+
+export function Contours({ hit }: { hit: Hit }) {
+  const contour = hit.contour!;
+  const [low, high] = range(contour);
+  const shift = hit.key_shift;
+  const tempo = hit.tempo_ratio;
+  const said = [
+    shift != null && (Math.abs(shift) < 0.5 ? "same key" : `${Math.abs(shift).toFixed(1)} semitones ${shift > 0 ? "higher" : "lower"}`),
+    tempo != null && `tempo × ${tempo.toFixed(2)}`,
+    hit.confidence != null && `confidence ${percent(hit.confidence)}`,
+  ].filter(Boolean);
+  return (
+    <figure class="contours">
+      <svg viewBox={`0 0 ${WIDE} ${HIGH}`} preserveAspectRatio="none" role="img" aria-label={`Your tune over that of ${titleOf(hit)}`}>
+        <path class="theirs" d={contourPath(contour.times, contour.target, low, high)} />
+        <path class="yours" d={contourPath(contour.times, contour.query, low, high)} />
+      </svg>
+      <figcaption>
+        <span class="key yours">yours</span>
+        <span class="key theirs">the tune</span>
+        <span class="muted">{said.join(", ")}</span>
+      </figcaption>
+    </figure>
+  );
+}
+
+export function Tags({ answer }: { answer: TagAnswer }) {
+  return (
+    <div class="tags">
+      <ul class="tag-list">
+        {answer.tags.map(({ label, score }) => (
+          <li key={label}>
+            <span>{label}</span>
+            <Bar share={score ?? 0} />
+            <span class="number">{percent(score ?? 0)}</span>
+          </li>
+        ))}
+      </ul>
+      {(answer.moments?.length ?? 0) > 1 && (
+        <table class="moments">
+          <caption>Moment by moment</caption>
+          <thead>
+            <tr>
+              <th scope="col">Time</th>
+              <th scope="col">Heard</th>
+            </tr>
+          </thead>
+          <tbody>
+            {answer.moments!.map((m) => (
+              <tr key={m.start}>
+                <td>
+                  {clock(m.start, true)} – {clock(m.end, true)}
+                </td>
+                <td>
+                  {m.tags
+                    .slice(0, 3)
+                    .map((t) => `${t.label} ${percent(t.score ?? 0)}`)
+                    .join(", ")}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+    </div>
+  );
+}
