@@ -29,6 +29,9 @@ from earmark.types import (
     TextMatch,
 )
 
+READING_KIND = "semantic"
+"""Encoders of this kind may be expected to read; that others cannot be had is no news."""
+
 _IN_MEMORY = 256
 _ON_DISK = 64_000_000
 
@@ -111,7 +114,8 @@ def readers(
         except (NotAvailable, EncoderError) as error:
             if name in named:
                 raise
-            notes.append(f"{name} did not answer: {error.message}")
+            if specs[name].kind == READING_KIND:
+                notes.append(f"{name} did not answer: {error.message}")
             continue
         if isinstance(encoder, TextEncoder):
             found[name] = encoder

@@ -40,13 +40,13 @@ def components(rows: Float32Array, dims: int) -> Float32Array:
 def nearest(rows: Float32Array, queries: Float32Array, k: int) -> tuple[Int64Array, Float32Array]:
     """Return positions and Euclidean distances of the k nearest rows of each query, (q, k).
 
-    Exact for up to 20,000 rows, else through inverted lists.
+    Exact as long as there are at most 400 million pairs, else through inverted lists.
     """
     import faiss
 
     rows, queries = np.ascontiguousarray(rows), np.ascontiguousarray(queries)
     width = rows.shape[1]
-    if len(rows) <= _EXACT:
+    if len(rows) * len(queries) <= _EXACT**2:
         index: Any = faiss.IndexFlatL2(width)
     else:
         lists = int(4 * np.sqrt(len(rows)))
