@@ -6,6 +6,8 @@ laid through all of it, and a contour frame takes the middle of the voiced pitch
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from earmark.melody import pitch
@@ -48,11 +50,15 @@ class Tracker:
             needed = (missing - 1) * pitch.STEP + pitch.FRAME
             self._take(np.pad(self._samples, (0, max(0, needed - len(self._samples))))[:needed])
         track = pitch.best_path(_joined(self._found))
-        return contour(without_islands(track)), certainty(track)
+        return contour(without_strays(without_islands(track))), certainty(track)
 
     def _take(self, samples: Float32Array) -> None:
         frames = np.lib.stride_tricks.sliding_window_view(samples, pitch.FRAME)[:: pitch.STEP]
         self._found.append(pitch.frame_candidates(frames))
+
+
+_LEAP = 3.0
+_STRAYS = ((0.2, 11.0), (0.5, 17.0))
 
 
 def track_clip(clip: Clip) -> tuple[Float32Array, float]:
@@ -80,6 +86,26 @@ def without_islands(track: PitchTrack, *, seconds: float = _ISLAND) -> PitchTrac
     pitches = track.pitches.copy()
     for begin, end in edges[(edges[:, 1] - edges[:, 0]) < shortest]:
         pitches[begin:end] = 0
+    return PitchTrack(pitches, np.where(pitches > 0, track.confidence, 0).astype(np.float32))
+
+
+def without_strays(track: PitchTrack) -> PitchTrack:
+    """Return the track without short stretches far from all the rest: breath, clicks, consonants.
+
+    A stretch is voiced frames without a leap; those of `_STRAYS` (seconds, semitones) that are
+    shorter and farther from the median pitch than that are dropped.
+    """
+    pitches = track.pitches.copy()
+    if not pitches.any():
+        return track
+    edges = np.flatnonzero(np.abs(np.diff(pitches, prepend=0, append=0)) > _LEAP)
+    middle = float(np.median(pitches[pitches > 0]))
+    rate = pitch.SAMPLE_RATE / pitch.STEP
+    for begin, end in pairwise(edges.tolist()):
+        if pitches[begin] > 0:
+            away = abs(float(np.median(pitches[begin:end])) - middle)
+            if any(end - begin < s * rate and away > far for s, far in _STRAYS):
+                pitches[begin:end] = 0
     return PitchTrack(pitches, np.where(pitches > 0, track.confidence, 0).astype(np.float32))
 
 
