@@ -111,7 +111,7 @@ def contour_of(source: AudioLike, *, salvage: bool = False) -> tuple[Float32Arra
                 hint="name a moment of it: FILE#0:10-0:20",
             )
         tracker.push(block.samples)
-    return tracker.finish()[0], start
+    return tracker.finish().contour, start
 
 
 def _encoder(store: Store, get_encoder: GetEncoder) -> Melody:
