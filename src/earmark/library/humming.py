@@ -53,7 +53,7 @@ class _Piece:
     def confidence(self, found: Found) -> float:
         """How sure it is that this is the tune."""
         others = [f.distance for f in self.aligned.found if f.track != found.track]
-        return confidence_of(found, self.line, min(others, default=3.0))
+        return confidence_of(found.distance, others, self.line)
 
 
 def hum(
