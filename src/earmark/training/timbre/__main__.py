@@ -21,12 +21,15 @@ from earmark.features.timbre import GROUPS, SAMPLE_RATE, groups
 from earmark.training.timbre import corpus, learn, split, varied
 from earmark.training.timbre.corpus import Sound, Table
 from earmark.training.timbre.degrade import MILD, Conditions
+from earmark.types import Float32Array
 
 _HARSH = Conditions(
     snr_db=(8.0, 35.0), room_seconds=(0.2, 1.0), low_pass_hz=(2500.0, 8000.0), chance=0.9
 )
 _SYNTHETIC_CLASSES, _SYNTHETIC_SOUNDS = 100, 5
 _MIXTURES, _MOUTHS, _DRAWN_WEIGHT = 300, 40, 1.0
+_MILD, _DEGRADED = 0.3, 0.1
+"""How much degraded rows count in the second stage, a clean one being 1."""
 _RECIPE = learn.Recipe(steps=2000, kinds_per_batch=40, rows_per_sound=8)
 
 
@@ -43,11 +46,11 @@ def main() -> None:
     recipe = learn.Recipe(**{**vars(_RECIPE), "seed": given.seed})
     start = learn.discriminants(z, table, recipe)
     net = learn.refine(z, table, start, group_slices(), recipe)
-    more = combining_table(given.cache, seed=given.seed)
+    more, share = combining_table(given.cache, seed=given.seed)
     z = learn.standardised(more.x, mean, scale)
     first = learn.vectors(z, net)
     recipe = replace(recipe, drawn_weight=_DRAWN_WEIGHT)
-    again = learn.combine(z, first, more, recipe)
+    again = learn.combine(z, first, more, share, recipe)
     final = learn.vectors_again(z[::4], first[::4], again)
     code = learn.directions(final, seed=given.seed)
     np.savez_compressed(
@@ -89,19 +92,21 @@ def learning_table(cache: Path, *, seed: int) -> Table:
     return _together(found)
 
 
-def combining_table(cache: Path, *, seed: int) -> Table:
-    """Descriptors of all that the second stage learns from; notes and drums of the first are
-    among it, the most degraded ones and drawn sounds are not."""
+def combining_table(cache: Path, *, seed: int) -> tuple[Table, Float32Array]:
+    """Descriptors of all that the second stage learns from, and how much each row counts.
+
+    Notes and drums of the first stage are among it, the most degraded ones and drawn sounds not.
+    """
     parts = split.load()
     renders, tables = cache / "render", cache / "tables"
-    kept = ("notes", "notes-degraded", "drums", "drums-degraded")
-    found = [Table.load(tables / f"{name}-{seed}.npz") for name in kept]
+    kept = {"notes": 1.0, "notes-degraded": _DEGRADED, "drums": 1.0, "drums-degraded": _DEGRADED}
+    found = [(Table.load(tables / f"{name}-{seed}.npz"), share) for name, share in kept.items()]
 
     def notes() -> Iterable[Sound]:
         return corpus.notes_to_learn(parts, renders)
 
-    def mixtures() -> Iterable[Sound]:
-        return varied.mixtures(parts, renders, seed=seed + 1, count=_MIXTURES)
+    def mixtures(drawn: int) -> Iterable[Sound]:
+        return varied.mixtures(parts, renders, seed=seed + drawn, count=_MIXTURES)
 
     def drums(times: int) -> Iterable[Sound]:
         return varied.drums(parts, renders, seed=seed + 5, times=times)
@@ -111,18 +116,21 @@ def combining_table(cache: Path, *, seed: int) -> Table:
 
     sources: tuple[tuple[str, Callable[[], Iterable[Sound]], int | None], ...] = (
         ("notes-mild", notes, 902),
-        ("mixtures", mixtures, None),
-        ("mixtures-mild", mixtures, 901),
+        ("mixtures-1", lambda: mixtures(1), None),
+        ("mixtures-1-mild", lambda: mixtures(1), 901),
+        ("mixtures-2", lambda: mixtures(2), None),
+        ("mixtures-2-mild", lambda: mixtures(2), 904),
         ("drums-varied", lambda: drums(3), None),
         ("drums-varied-mild", lambda: drums(2), 911),
         ("mouths", mouths, None),
         ("mouths-mild", mouths, 912),
     )
-    found += [
-        _table(tables / f"{name}-{seed}.npz", sounds, None if n is None else MILD, seed + (n or 0))
-        for name, sounds, n in sources
-    ]
-    return _together(found)
+    for name, sounds, number in sources:
+        conditions, share = (None, 1.0) if number is None else (MILD, _MILD)
+        path = tables / f"{name}-{seed}.npz"
+        found.append((_table(path, sounds, conditions, seed + (number or 0)), share))
+    shares = np.concatenate([np.full(len(table.x), share, np.float32) for table, share in found])
+    return _together([table for table, _ in found]), shares
 
 
 def _table(

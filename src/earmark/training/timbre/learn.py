@@ -68,11 +68,11 @@ def discriminants(z: Float32Array, table: Table, recipe: Recipe) -> Float64Array
 
     Each kind counts with the root of its number of sounds; drawn sounds count less.
     """
-    return _discriminants(z, table, recipe)[0]
+    return _discriminants(z, table, np.ones(len(z), np.float32), recipe)[0]
 
 
 def combine(
-    z: Float32Array, vectors: Float32Array, table: Table, recipe: Recipe
+    z: Float32Array, vectors: Float32Array, table: Table, share: Float32Array, recipe: Recipe
 ) -> dict[str, Float32Array]:
     """Discriminants of descriptors and the net's vectors together.
 
@@ -82,6 +82,8 @@ def combine(
         Standardised descriptors of `table`.
     vectors : float32 array, shape (n, 64)
         The net's, of unit length.
+    share : float32 array, shape (n,)
+        How much each row counts: degraded ones less, lest they cost what clean ones tell.
 
     Returns
     -------
@@ -90,7 +92,7 @@ def combine(
         ``unit(z @ again + vectors @ again_vector + again_bias)``.
     """
     both = np.concatenate([z, np.float32(recipe.vector_gain) * vectors], axis=1)
-    directions, centre = _discriminants(both, table, recipe)
+    directions, centre = _discriminants(both, table, share, recipe)
     d = z.shape[1]
     # Directions have unit deviation within a sound: smaller numbers keep their digits in float16.
     directions = directions / np.abs(directions).max()
@@ -102,20 +104,22 @@ def combine(
 
 
 def _discriminants(
-    z: Float32Array, table: Table, recipe: Recipe
+    z: Float32Array, table: Table, share: Float32Array, recipe: Recipe
 ) -> tuple[Float64Array, Float64Array]:
     """Directions, shape (d, 64), and the weighted mean of the sounds' means, shape (d,)."""
-    names, fine, count = np.unique(table.fine, return_inverse=True, return_counts=True)
+    names, fine = np.unique(table.fine, return_inverse=True)
     order = np.argsort(fine, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(count)[:-1]])
-    means = np.add.reduceat(z[order], starts, axis=0).astype(np.float64) / count[:, None]
+    starts = np.concatenate([[0], np.cumsum(np.bincount(fine))[:-1]])
+    count = np.bincount(fine, share)
+    sums = np.add.reduceat(z[order] * share[order][:, None], starts, axis=0)
+    means = sums.astype(np.float64) / count[:, None]
     first = order[starts]
     kinds, kind = np.unique(table.coarse[first], return_inverse=True)
     weight = np.where(np.char.startswith(names, "synth"), recipe.drawn_weight, 1.0)
     weight = weight / np.sqrt(np.bincount(kind)[kind])
     weight /= weight.sum()
-    share = np.sqrt((weight / count)[fine]).astype(np.float32)
-    rest = (z - means.astype(np.float32)[fine]) * share[:, None]
+    each = np.sqrt(share * (weight / count)[fine]).astype(np.float32)
+    rest = (z - means.astype(np.float32)[fine]) * each[:, None]
     kind_weight = np.bincount(kind, weight).astype(np.float64)
     kind_means = np.zeros((len(kinds), z.shape[1]))
     np.add.at(kind_means, kind, means * weight[:, None])
