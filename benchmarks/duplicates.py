@@ -2,9 +2,9 @@
 
     python benchmarks/duplicates.py FOLDER [--tracks 2000] [--rows 200] [--copies 0.05]
 
-The tracks are simulated: rows that change over time as those of music do (neighbours are half alike,
-strangers are not), with copies of some of them: noisy, cut, or a quarter of a second out of step.
-The library is built in FOLDER if it is not there.  Times are of the process, on one thread.
+The tracks are simulated: rows that change over time as those of music do (neighbours are half
+alike, strangers are not), with copies of some of them: noisy, cut, or a quarter of a second out of
+step.  The library is built in FOLDER if it is not there.  Times are of the process, on one thread.
 """
 
 from __future__ import annotations
