@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 import strangers
+from chromaprint import Chromaprint
 from degradations import CONDITIONS, LEAD, RATE, Babble
 from earmark import audio, framing
 from earmark.encoders.spectral import Spectral
@@ -48,6 +49,8 @@ class Query:
     track: int
     start: float
     clip: Clip
+    wide: np.ndarray
+    """The same at `RATE`, for the peer."""
 
 
 def find_tracks(folders: list[Path], hours: float, exclude: set[str]) -> list[Path]:
@@ -90,8 +93,8 @@ def encode(encoder: Encoder, path: Path, cache: Path | None) -> Encoded:
     clip = audio.read(str(path), sample_rate=encoder.spec.sample_rate, salvage=True)
     encoded = framing.encode_clip(encoder, clip)
     rows = encoded.rows
-    if encoder.spec.rows.dtype == "float16":
-        rows = rows.astype(np.float16)
+    if encoder.spec.rows.dtype == "int8":  # as a store would keep them
+        rows = (np.rint(rows * 127.0) / 127.0).astype(np.float16)
     if kept is not None:
         np.savez(kept, rows=rows, segments=encoded.segments)
     return Encoded(rows, encoded.segments)
@@ -138,7 +141,7 @@ def make_query(
     body = np.ascontiguousarray(degraded[lead : lead + int(seconds * RATE)], np.float32)
     peak = float(np.abs(body).max())
     body = body / max(1.0, peak)
-    return Query(track, start, audio.read_array(body, RATE, target_rate=8000))
+    return Query(track, start, audio.read_array(body, RATE, target_rate=8000), body)
 
 
 def ask(
@@ -171,7 +174,7 @@ def without_shared(
             part = Clip(clip.samples[start : start + 40_000], 8000)
             if np.std(part.samples) < 3e-3:
                 continue
-            found = ask(Query(-1, 0.0, part), None, None, codes)
+            found = ask(Query(-1, 0.0, part, part.samples), None, None, codes)
             if found and found[0].evidence.codes > SHARED:
                 print(
                     f"{path.name} shares sound with {indexed[found[0].track].name}, "
@@ -184,10 +187,11 @@ def without_shared(
     return kept
 
 
-def run_condition(args, name, seconds, indexed, others, babble, encoder, vectors, codes):
+def run_condition(args, name, seconds, indexed, others, babble, encoder, vectors, codes, peer):
     """Figures of one condition, and the evidence of each answer for the calibration."""
     right = placed = 0
     positives, negatives, evidence = [], [], []
+    peers: list[tuple[int, int, float]] = []
     for i in range(args.queries + args.negatives):
         negative = i >= args.queries
         rng = np.random.default_rng([args.seed, i, int(seconds)])
@@ -196,6 +200,9 @@ def run_condition(args, name, seconds, indexed, others, babble, encoder, vectors
         track = int(rng.integers(len(pool)))
         seed = [args.seed, i, int(seconds * 10), list(CONDITIONS).index(name)]
         query = make_query(pool[track], track, name, seconds, babble, seed)
+        if peer is not None:
+            answer, _, agree = peer.ask(query.wide, RATE)
+            peers.append((-1 if negative else track, answer, agree))
         certain = 2.0 if args.evidence else CERTAIN
         matches = ask(query, encoder, vectors, codes, certain=certain)
         for rank, m in enumerate(matches[:3]):
@@ -222,7 +229,7 @@ def run_condition(args, name, seconds, indexed, others, babble, encoder, vectors
             )
     limit = float(np.quantile(negatives, 0.98)) if negatives else 0.0
     found = np.array(positives)
-    return {
+    return _of_peer(peers) | {
         "top1": right / args.queries,
         "placed": placed / args.queries,
         "recall_at_2_percent": float(np.mean(found > limit)),
@@ -230,6 +237,21 @@ def run_condition(args, name, seconds, indexed, others, babble, encoder, vectors
         "recall": float(np.mean(found >= THRESHOLD)),
         "false_accepts": float(np.mean(np.array(negatives) >= THRESHOLD)) if negatives else 0.0,
     }, evidence
+
+
+def _of_peer(answers: list[tuple[int, int, float]]) -> dict[str, float]:
+    """What the peer got right: first, and with a threshold that lets 2 % of strangers in."""
+    if not answers:
+        return {}
+    asked = np.array([a[0] for a in answers])
+    right = np.array([a[0] == a[1] for a in answers])
+    agree = np.array([a[2] for a in answers])
+    strangers = asked < 0
+    limit = float(np.quantile(agree[strangers], 0.98)) if strangers.any() else 0.0
+    return {
+        "peer_top1": float(right[~strangers].mean()),
+        "peer_recall_at_2_percent": float((right & (agree > limit))[~strangers].mean()),
+    }
 
 
 def main() -> None:
@@ -254,6 +276,9 @@ def main() -> None:
     parser.add_argument(
         "--strangers", type=Path, help="a folder: negatives are speech, noise and tones as well"
     )
+    parser.add_argument(
+        "--peer", action="store_true", help="ask fpcalc with an exhaustive match the same"
+    )
     parser.add_argument("--exclude", nargs="*", default=[], help="file names to leave out")
     parser.add_argument("--verbose", action="store_true")
     args = parser.parse_args()
@@ -271,6 +296,7 @@ def main() -> None:
         vectors = build(encoder, indexed + behind, args.cache)
     if "spectral" in args.encoders:
         codes = build(Spectral(), indexed + behind, args.cache)
+    peer = Chromaprint.build(indexed + behind, args.cache) if args.peer else None
     held_out = without_shared(held_out, indexed + behind, codes)
     others = [held_out]
     if args.strangers is not None:
@@ -286,7 +312,7 @@ def main() -> None:
         began = time.process_time()
         for seconds in map(float, args.seconds.split(",")):
             result, evidence = run_condition(
-                args, name, seconds, indexed, others, babble, encoder, vectors, codes
+                args, name, seconds, indexed, others, babble, encoder, vectors, codes, peer
             )
             results[f"{name}, {seconds:g} s"] = result
             gathered[f"{name}, {seconds:g} s"] = np.array(evidence)
@@ -295,6 +321,11 @@ def main() -> None:
                 f"{result['recall_at_2_percent']:.0%} / {result['recall']:.0%}, "
                 f"{result['false_accepts']:.0%}"
             )
+            if peer is not None:
+                cells[-1] += (
+                    f" (fpcalc {result['peer_top1']:.0%} / "
+                    f"{result['peer_recall_at_2_percent']:.0%})"
+                )
         asked = (args.queries + args.negatives) * len(cells)
         spent = (time.process_time() - began) / max(1, asked)
         print(f"| {name} | {' | '.join(cells)} | {spent * 1000:.0f} |", flush=True)

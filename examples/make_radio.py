@@ -1,4 +1,4 @@
-"""Make a radio log to try `earmark identify --all` on: `python make_radio.py FOLDER [--minutes 8]`.
+"""Make a radio log to try `earmark identify --all` on: `python make_radio.py FOLDER [--minutes 4]`.
 
 `FOLDER/station` gets eight tunes and three jingles, `FOLDER/log.wav` what a listener recorded:
 tunes (some in part, some a little too fast), jingles and talk, with noise behind all of it, and
@@ -78,7 +78,7 @@ def main() -> None:
     """Make the station's archive, the log, and the truth."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--minutes", type=float, default=8.0)
+    parser.add_argument("--minutes", type=float, default=4.0)
     args = parser.parse_args()
     rng = np.random.default_rng(7)
     archive = {f"tune_{i}": tune(70.0, i) for i in range(8)}

@@ -101,12 +101,10 @@ def check_error(result, *words, hint: str | None = "") -> None:
 WORKING = {
     *("index", "search", "random", "list", "info", "remove", "verify", "rebuild", "compact"),
     *("watch", "export", "evaluate", "identify", "evaluate identify", "serve"),
+    "mcp",
     *("fingerprint train", "fingerprint generate", "fingerprint evaluate"),
     *("tag", "recommend", "playlist", "map"),
     *("hum", "evaluate hum", "models list", "models pull"),
-}
-LATER = {
-    "mcp": [],
 }
 WITHOUT_JSON = {"serve", "mcp"}
 
@@ -115,24 +113,18 @@ def test_help_lists_every_command(run):
     code, out, _ = run("--help")
     assert code == 0
     listed = set(re.findall(r"^  (\w+)  ", out, re.M))
-    assert listed >= {name.split()[0] for name in [*WORKING, *LATER]}
+    assert listed >= {name.split()[0] for name in WORKING}
 
 
-@pytest.mark.parametrize("name", sorted(WORKING) + sorted(LATER))
+@pytest.mark.parametrize("name", sorted(WORKING))
 def test_every_command_has_help(run, name):
     code, out, _ = run(*name.split(), "--help")
     assert code == 0
-    assert ("later version" in out) == (name in LATER)
+    assert "later version" not in out
     if name not in WITHOUT_JSON | {"evaluate", "export"}:
         assert "--json" in out
     if name != "evaluate":
         assert "--library" in out
-
-
-@pytest.mark.parametrize("name", sorted(LATER))
-def test_later_commands_say_so(run, name):
-    json_option = [] if name in WITHOUT_JSON else ["--json"]
-    check_error(run(*name.split(), *LATER[name], *json_option), "later version")
 
 
 def test_help_loads_nothing_heavy():

@@ -191,3 +191,13 @@ def test_a_line_through_votes_leaves_out_those_of_chance():
     assert offset + speed * 100 == pytest.approx(114.0, abs=0.5)
     assert speed == pytest.approx(1.02, abs=0.005)
     assert 40 <= votes <= 45
+
+
+def test_sound_that_hardly_changes_is_no_proof():
+    still = rows(1, 5) + 0.05 * rows(60, 6)
+    still /= np.linalg.norm(still, axis=1, keepdims=True)
+    times = np.arange(30) * 0.5 + 0.5
+    found = overlap((times, still[:30]), (times, still[30:]), offset=0.0, speed=1.0)
+    assert found is not None
+    assert found.similarity > 0.8
+    assert found.confidence < 0.1

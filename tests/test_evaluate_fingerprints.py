@@ -153,6 +153,16 @@ def test_candidates_never_run_from_one_track_into_the_next(tmp_path: Path) -> No
     assert "top1_track" not in crossing
 
 
+def test_a_later_row_leads_to_where_the_query_begins(folder: Path) -> None:
+    rows = np.fromfile(folder / "db.mm", np.float32).reshape(-1, 16)
+    query = rows.copy()
+    query[50] = unit(1, seed=77)[0]  # its first row leads nowhere near
+    store(folder, "query", query, COUNTS)
+    (folder / "ids.txt").write_text("50\n")
+    found = run(folder, ids=str(folder / "ids.txt"), lengths=(3,), k_probe=1)
+    assert found["top1_exact"] == {"3": 1.0}
+
+
 def test_queries_find_their_track_by_name(folder: Path) -> None:
     rows = np.fromfile(folder / "db.mm", np.float32).reshape(-1, 16)
     store(folder, "query", rows[40:65], (25,))

@@ -174,6 +174,21 @@ def test_a_kill_while_a_checkpoint_is_written_loses_nothing(tmp_path: Path, dela
     assert latest["net"]["w"].shape == (200_000,)
 
 
+def test_a_checkpoint_that_is_not_written_to_its_end_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint.write(tmp_path, Place(1, 0), {"number": 1})
+
+    def cut_off(state: object, file) -> None:
+        file.write(b"PK half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", cut_off)
+    with pytest.raises(OSError, match="space"):
+        checkpoint.write(tmp_path, Place(2, 0), {"number": 2})
+    assert checkpoint.read(checkpoint.find(tmp_path))["number"] == 1
+
+
 def test_an_unknown_run_shows_the_nearest(dataset: Path, tmp_path: Path, music: Music) -> None:
     Trainer(tiny(dataset, tmp_path), "guitars", music).save()
     with pytest.raises(UsageError) as caught:

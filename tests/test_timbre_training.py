@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from earmark.features.timbre import SAMPLE_RATE
-from earmark.training.timbre import learn, render, split, synth
+from earmark.training.timbre import learn, render, split, synth, varied
 from earmark.training.timbre.corpus import Table
 from earmark.training.timbre.degrade import MEASURED, degrade
 
@@ -88,3 +88,48 @@ def test_discriminants_find_the_direction_that_tells_classes_apart() -> None:
     found = learn.discriminants(learn.standardised(x, mean, scale), table, learn.Recipe())
     assert found.shape == (100, 64)
     assert np.abs(found[:, 0]).argmax() == 7
+
+
+def test_the_second_stage_brings_back_what_the_first_has_lost() -> None:
+    rng = np.random.default_rng(0)
+    label = np.repeat([f"c{i}" for i in range(90)], 10)
+    place = rng.standard_normal((90, 80))
+    z = (place[np.repeat(np.arange(90), 10)] + rng.standard_normal((900, 80))).astype(np.float32)
+    first = np.zeros((900, 64), np.float32)
+    first[:, 0], first[:, 1] = np.sign(z[:, 0]), 1
+    first /= np.linalg.norm(first, axis=1, keepdims=True)
+    table = Table(z, label, label, np.full(900, -1), label)
+    share = np.where(np.arange(900) % 2, 1.0, 0.2).astype(np.float32)
+    again = learn.combine(z, first, table, share, learn.Recipe())
+    final = learn.vectors_again(z, first, again)
+
+    def found(vectors: np.ndarray) -> float:
+        near = vectors @ vectors.T - 2 * np.eye(900)
+        return float((label[near.argmax(axis=1)] == label).mean())
+
+    assert found(final) > 0.9
+    assert found(first) < 0.2
+    np.testing.assert_allclose(np.linalg.norm(final, axis=1), 1, atol=1e-5)
+
+
+def test_mouths_are_repeatable_named_for_what_they_imitate_and_differ() -> None:
+    one, two = (list(varied.mouths(seed=3, count=2)) for _ in range(2))
+    assert [s.coarse for s in one[:4]] == [
+        *("drum/kick", "drum/snare", "drum/hihat closed", "drum/hihat open")
+    ]
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(a.samples, b.samples)
+        assert 0.4 < np.abs(a.samples).max() <= 0.5 + 1e-6
+    assert np.abs(one[0].samples - one[4].samples).max() > 0.05
+
+
+def test_mixtures_and_varied_drums_keep_length_and_range() -> None:
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal(6000).astype(np.float32) for _ in range(2))
+    mixed = varied._mixed(a, b, 0.4, 100, 0.2)
+    assert mixed.shape == (6000,)
+    assert np.abs(mixed).max() == pytest.approx(0.5, abs=1e-3)
+    other = varied._otherwise(a, rng)
+    assert other.shape == (6000,)
+    assert np.isfinite(other).all()
+    assert np.abs(other).max() == pytest.approx(0.5, abs=1e-3)

@@ -62,13 +62,16 @@ def _describe(document: dict[str, Any]) -> str:
         f"library   {document['library']} (format {document['format']})",
         f"tracks    {document['tracks']}, {document['seconds'] / 3600:.2f} hours of audio",
         f"failed    {document['failures']} files",
-        f"on disk   {tables.size(document['bytes'])}",
+        f"on disk   {tables.size(document['bytes'])}, "
+        f"{tables.size(document['bytes_per_hour'])} an hour",
         f"fields    {', '.join(sorted(document['fields']))}",
     ]
     for encoder in document["encoders"]:
         lines.append(
             f"encoder   {encoder['name']} ({encoder['kind']}): {encoder['rows']} rows of "
-            f"{encoder['tracks']} tracks, {tables.size(encoder['bytes'])}, "
+            f"{encoder['tracks']} tracks, {tables.size(encoder['bytes'])} "
+            f"({tables.size(encoder['bytes_per_hour'])} an hour, "
+            f"{tables.size(encoder['search_memory'])} of memory to search), "
             f"index {encoder['index'] or 'none'}, revision {encoder['revision']}"
         )
     lines += [f"advice    {advice}" for advice in document["advice"]]

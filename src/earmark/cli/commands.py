@@ -21,10 +21,6 @@ class Entry(NamedTuple):
     section: str
 
 
-def _later(attribute: str, summary: str) -> Entry:
-    return Entry("later", attribute, f"{summary} [in a later version]", "Later versions")
-
-
 _FILL, _ASK, _CARE = "Fill", "Ask", "Look after"
 
 COMMANDS: Mapping[str, Entry] = {
@@ -56,7 +52,7 @@ COMMANDS: Mapping[str, Entry] = {
         "fingerprint", "fingerprint", "Train a fingerprinter, and examine what it makes.", _CARE
     ),
     "serve": Entry("serve", "serve", "Serve the library to browsers, programs, players.", _ASK),
-    "mcp": _later("mcp", "Serve the library to assistants."),
+    "mcp": Entry("mcp", "mcp", "Serve the library to assistants.", _ASK),
 }
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from earmark.cli import common
+from earmark.errors import UsageError
 from earmark.moments import format_time
 
 if TYPE_CHECKING:
     from earmark.library.hits import Hits
+    from earmark.types import AnyArray, Hit
 
 
 @click.command()
-@click.argument("file", metavar="FILE[#start-end]")
+@click.argument("file", required=False, metavar="[FILE[#start-end]]")
 @click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="Most hits.")
 @click.option("--from-start", "starts", is_flag=True, help="The hum begins where the tune does.")
 @click.option(
@@ -23,16 +26,28 @@ if TYPE_CHECKING:
     type=click.FloatRange(0.0, 1.0),
     help="Least probability that the best hit is right [default: 0.5].",
 )
+@click.option("--plot", metavar="FILE.png", help="Draw the hum over the best tune.")
+@click.option("--mic", is_flag=True, help="Listen to the microphone instead of a FILE.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(2.0, 60.0),
+    default=10.0,
+    show_default=True,
+    help="How long to listen.",
+)
 @common.where_option
 @common.json_option
 @common.library_option
 def hum(
     library: str | None,
     as_json: bool,
-    file: str,
+    file: str | None,
     k: int,
     starts: bool,
     confidence: float | None,
+    plot: str | None,
+    mic: bool,
+    seconds: float,
     where: str | None,
 ) -> int:
     """Tell which tune was hummed, sung, whistled or played in FILE.
@@ -40,13 +55,32 @@ def hum(
     The library needs melodies: earmark index PATH --encoders melody.  The score is the
     probability that a hit is right.  Exit code 1: no tune is near enough.
     """
+    if mic == (file is not None):
+        raise UsageError("a hum must be one FILE, or come from the microphone with --mic")
     with common.open_library(library) as lib:
-        hits = lib.hum(file, k=k, starts=starts, confidence=confidence, where=where)
+        source = file if file is not None else _listen(seconds)
+        hits = lib.hum(source, k=k, starts=starts, confidence=confidence, where=where)
         if as_json:
             common.print_json(hits.to_json())
         else:
             _show(hits)
+    if plot is not None and hits:
+        _draw(hits[0], plot)
     return 0 if hits else common.NOTHING_FOUND
+
+
+def _listen(seconds: float) -> tuple[AnyArray, int]:
+    from earmark.cli import microphone
+
+    common.say(f"listening for {seconds:g} s: hum now")
+    return microphone.record(seconds)
+
+
+def _draw(hit: Hit, path: str) -> None:
+    from earmark.library import drawing
+
+    Path(path).write_bytes(drawing.png(hit))
+    common.say(f"drawn to {path}")
 
 
 def _show(hits: Hits) -> None:

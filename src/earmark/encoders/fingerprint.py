@@ -113,7 +113,7 @@ class Fingerprint:
         return EncoderSpec(
             name=NAME,
             kind="identify",
-            rows=RowSpec("float16", NDIM, "inner_product"),
+            rows=RowSpec("int8", NDIM, "inner_product"),
             sample_rate=front.sample_rate,
             window=front.window,
             hop=STEP * front.hop / front.sample_rate,

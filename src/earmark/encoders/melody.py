@@ -133,8 +133,9 @@ class Melody:
         size = round(windows.SECONDS * pitch.SAMPLE_RATE)
         if windows_.ndim != 2 or windows_.shape[1] != size:
             raise EncoderError(f"windows must have shape (n, {size}), got {windows_.shape}")
-        contours = [track_clip(Clip(np.array(w), pitch.SAMPLE_RATE))[0] for w in windows_]
-        points = [windows.sample(c, np.zeros(1), windows.SECONDS) for c in contours]
+        clips = [Clip(np.array(window), pitch.SAMPLE_RATE) for window in windows_]
+        lines = [track_clip(clip, mixtures=True).contour for clip in clips]
+        points = [windows.sample(line, np.zeros(1), windows.SECONDS) for line in lines]
         return self.embed(np.concatenate([np.zeros((0, windows.POINTS), np.float32), *points]))
 
     def embed(self, points: Float32Array) -> Float32Array:
@@ -181,7 +182,7 @@ class Melody:
 
     def encode_query(self, clip: Clip) -> Encoded:
         """Encode a query: windows of several lengths."""
-        line, _ = track_clip(clip)
+        line = track_clip(clip).contour
         found = self.query_windows(line, clip.duration)
         return Encoded(
             found.rows,
@@ -227,7 +228,7 @@ class _Session:
 
     def __init__(self, encoder: Melody) -> None:
         self._encoder = encoder
-        self._tracker = Tracker()
+        self._tracker = Tracker(mixtures=True)
         self._finished = False
 
     def push(self, samples: Float32Array) -> None:
@@ -252,13 +253,13 @@ class _Session:
         if self._finished:
             raise ValueError("a session is finished only once")
         self._finished = True
-        line, certainty = self._tracker.finish()
+        found = self._tracker.finish()
         facts: dict[str, Scalar] = {
-            "melody_source": "sound",
-            "melody_certainty": round(certainty, 2),
+            "melody_source": "mixture" if found.mixture else "sound",
+            "melody_certainty": round(found.certainty, 2),
         }
         duration = self._tracker.length / pitch.SAMPLE_RATE
-        return self._encoder.encode_contour(line, duration, facts)
+        return self._encoder.encode_contour(found.contour, duration, facts)
 
 
 def create(options: Mapping[str, JSON], state: State | None) -> Encoder:

@@ -12,7 +12,7 @@ from contextlib import suppress
 import numpy as np
 
 from earmark import audio, framing, labelling, sources, tags
-from earmark.errors import AudioError, DecodeError
+from earmark.errors import AudioError, UsageError
 from earmark.executors.tasks import (
     ClaimLength,
     EncodedTrack,
@@ -109,7 +109,10 @@ def _encode_score(
     path = task.source.path
     readers = {name: encoders[name] for name in task.encoders}
     if not readers:
-        raise DecodeError(path, "a score has notes and no sound; index it with --encoders melody")
+        raise UsageError(
+            "a score has notes and no sound; only melodies can be made of it",
+            hint="index it with --encoders melody",
+        )
     data = sources.read_bytes(path, MOST_BYTES + 1)
     claim(0.0)
     content_hash = task.content_hash or sources.content_hash(path)
@@ -119,7 +122,7 @@ def _encode_score(
         if isinstance(reader, ScoreEncoder)
     }
     if not scores:
-        raise DecodeError(path, f"a score has no sound for {', '.join(readers)}")
+        raise UsageError(f"a score has notes and no sound for {', '.join(readers)}")
     first = next(iter(scores.values()))
     record = TrackRecord(
         path=path,

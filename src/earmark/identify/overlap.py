@@ -22,6 +22,9 @@ is the most that two tracks' rows can be, the same sound is about 0.6 alike."""
 PLAIN, NEARLY = 0.97, 0.03
 """A line of speed 1 is taken if it is so nearly as good as one of another speed, so near to 1."""
 
+OFF_THE_LINE = (-7.0, -3.0, -1.5, 1.5, 3.0, 7.0)
+FREE_CHANCE = 0.25
+
 LEAST = 1.5
 """Evidence of all rows along a line from which on it is worth a closer look."""
 
@@ -34,7 +37,8 @@ class Overlap:
     """A stretch of one track that is a stretch of another; times in seconds.
 
     `rows` counts compared pairs of rows, `similarity` is their mean, `evidence` the sum of what
-    they exceed `THRESHOLD` by.
+    they exceed `THRESHOLD` by, and `chance` the mean similarity of rows seconds off the line:
+    high where the sound hardly changes, and then being alike proves nothing.
     """
 
     offset: float
@@ -46,6 +50,7 @@ class Overlap:
     rows: int
     similarity: float
     evidence: float
+    chance: float
 
     @property
     def confidence(self) -> float:
@@ -54,7 +59,8 @@ class Overlap:
         Ten seconds of rows as alike as those of a good copy count as sure, ten of rows just
         above the threshold as unlikely; a guess that experience bore out, not a fit.
         """
-        logit = 1.5 * (self.evidence - 3.0) + 12.0 * (self.similarity - 0.55)
+        distinct = self.evidence - self.rows * max(0.0, self.chance - FREE_CHANCE)
+        logit = 1.5 * (distinct - 3.0) + 12.0 * (self.similarity - 0.55)
         return float(1.0 / (1.0 + np.exp(-np.clip(logit, -30.0, 30.0))))
 
 
@@ -155,7 +161,20 @@ def overlap(
         rows=last - first,
         similarity=float(similarity[first:last].mean()),
         evidence=float(rises[last]),
+        chance=_chance((a_times[at[first:last]], a[1][at[first:last]]), b, offset, speed),
     )
+
+
+def _chance(
+    a: tuple[Float64Array, Float32Array],
+    b: tuple[Float64Array, Float32Array],
+    offset: float,
+    speed: float,
+) -> float:
+    """Mean similarity of rows that lie seconds off the line, 0 if there are none."""
+    off = [_along(a, b, offset + shift, speed)[1] for shift in OFF_THE_LINE]
+    values = np.concatenate(off)
+    return float(values.mean()) if len(values) else 0.0
 
 
 def _plain(

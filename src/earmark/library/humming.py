@@ -53,7 +53,7 @@ class _Piece:
     def confidence(self, found: Found) -> float:
         """How sure it is that this is the tune."""
         others = [f.distance for f in self.aligned.found if f.track != found.track]
-        return confidence_of(found, self.line, min(others, default=3.0))
+        return confidence_of(found.distance, others, self.line)
 
 
 def hum(
@@ -111,7 +111,7 @@ def contour_of(source: AudioLike, *, salvage: bool = False) -> tuple[Float32Arra
                 hint="name a moment of it: FILE#0:10-0:20",
             )
         tracker.push(block.samples)
-    return tracker.finish()[0], start
+    return tracker.finish().contour, start
 
 
 def _encoder(store: Store, get_encoder: GetEncoder) -> Melody:

@@ -93,7 +93,16 @@ def render(hits: Sequence[Hit]) -> str:
     if not hits:
         return "<p>no hits</p>"
     rows = "".join(_row(rank, hit) for rank, hit in enumerate(hits, start=1))
-    return f"<table>{_HEAD}{rows}</table>"
+    return f"<table>{_HEAD}{rows}</table>{_picture(hits[0])}"
+
+
+def _picture(hit: Hit) -> str:
+    """The contours of a hum's best hit; nothing for others."""
+    if not hit.details.get("contour"):
+        return ""
+    from earmark.library import drawing
+
+    return drawing.svg(hit)
 
 
 def _row(rank: int, hit: Hit) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 from earmark.encoders import FITTED_TRACKS
 from earmark.types import EncoderSpec, SpaceStats, Store
 
+_BLOCK_BYTES = 8 << 20
+
 OUTGROWN = 4
 """A library this many times larger than at its fit has outgrown what was learned."""
 
@@ -30,8 +32,9 @@ def info(store: Store) -> dict[str, Any]:
         "failures": stats.failures,
         "seconds": stats.seconds,
         "bytes": stats.bytes,
+        "bytes_per_hour": _per_hour(stats.bytes, stats.seconds),
         "encoders": [
-            _encoder(specs[space.encoder], space)
+            _encoder(specs[space.encoder], space, stats.seconds)
             for space in stats.spaces
             if space.encoder in specs
         ],
@@ -40,7 +43,24 @@ def info(store: Store) -> dict[str, Any]:
     }
 
 
-def _encoder(spec: EncoderSpec, space: SpaceStats) -> dict[str, Any]:
+def _per_hour(size: int, seconds: float) -> int:
+    """Bytes for each hour of audio, 0 for no audio."""
+    return round(size * 3600.0 / seconds) if seconds > 0 else 0
+
+
+def _search_memory(spec: EncoderSpec, space: SpaceStats) -> int:
+    """About how many bytes searching takes for itself.
+
+    Rows and lists are mapped from files, which the system takes back when it needs to; what
+    remains is a block of rows in numbers, the centres of an index's lists (about twice the root
+    of the rows), and three integers for each track.
+    """
+    block = min(_BLOCK_BYTES, 4 * spec.rows.width * space.rows)
+    lists = round(2.0 * space.index_rows**0.5)
+    return int(block + 4 * spec.rows.ndim * lists + 24 * space.tracks)
+
+
+def _encoder(spec: EncoderSpec, space: SpaceStats, seconds: float) -> dict[str, Any]:
     return {
         "name": spec.name,
         "kind": spec.kind,
@@ -53,6 +73,8 @@ def _encoder(spec: EncoderSpec, space: SpaceStats) -> dict[str, Any]:
         "rows": space.rows,
         "dead_rows": space.dead_rows,
         "bytes": space.bytes,
+        "bytes_per_hour": _per_hour(space.bytes, seconds),
+        "search_memory": _search_memory(spec, space),
         "index": space.index,
         "index_rows": space.index_rows,
     }

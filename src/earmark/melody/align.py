@@ -82,15 +82,21 @@ def warp_points(line: Float32Array) -> Points:
 def targets(contours: list[Float32Array]) -> Targets:
     """Put contours of candidates, each of shape (frames,), together."""
     count = np.array([len(c) for c in contours], np.int64)
-    held = [hold(c[None])[0] if len(c) else c for c in contours]
-    none = [np.zeros(0, np.float32)]
-    joined = np.concatenate(none + contours)
-    return Targets(
-        np.concatenate(none + held),
-        (joined > 0).astype(np.float32),
-        np.cumsum(count) - count,
-        count,
-    )
+    joined = np.concatenate([np.zeros(0, np.float32), *contours])
+    first = np.cumsum(count) - count
+    held = _held(joined, np.repeat(first, count))
+    return Targets(held, (joined > 0).astype(np.float32), first, count)
+
+
+def _held(joined: Float32Array, first: Int64Array) -> Float32Array:
+    """`windows.hold` of contours in a row; `first` says where each frame's contour begins."""
+    if not len(joined):
+        return joined
+    index = np.arange(len(joined))
+    last = np.maximum.accumulate(np.where(joined > 0, index, -1))
+    after = np.minimum.accumulate(np.where(joined > 0, index, len(joined) - 1)[::-1])[::-1]
+    held: Float32Array = joined[np.where(last >= first, last, after)]
+    return held
 
 
 def folded(difference: Float32Array) -> Float32Array:

@@ -1,38 +1,61 @@
-"""How sure it is that a tune is the one that was hummed."""
+"""How sure it is that a tune is the one that was hummed.
+
+A logistic function of how near the tune lies, how far it is ahead of the next, how much the next
+ones differ among themselves (a lead counts where they hardly do), how many candidates there were,
+and how much was hummed.  Fitted on synthetic hums of tunes that are in a library of 12 to 2,000
+others, or are not; no recording of a person was used.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from earmark.melody.matching import Found
 from earmark.melody.notes import HOP
 from earmark.types import Float32Array
 
 ACCEPTED = 0.5
 """Least probability of the best hit; below it, there is no match."""
 
-_WEIGHTS = {"bias": 5.0, "distance": -6.0, "lead": 5.0, "notes": 0.6}
+_BIAS = -12.19
+_WEIGHTS = (-1.73, 15.86, 1.40, 1.64, 11.16)
+"""Of distance, lead, length of the hum, number of candidates, spread."""
+
+_NEXT = 9
+"""Other tunes whose distances are looked at."""
+
+_FAR = 3.0
 
 
-def confidence_of(found: Found, line: Float32Array, other: float) -> float:
+def confidence_of(distance: float, others: Sequence[float], line: Float32Array) -> float:
     """Return the probability that a tune is right, 0 to 1.
 
     Parameters
     ----------
-    found : Found
+    distance : float
+        Of the tune, in semitones.
+    others : sequence of float
+        Distances of the other candidates.
     line : float32 array, shape (frames,)
         The hum's contour.
-    other : float
-        Distance of the best other tune, in semitones.
+
+    Examples
+    --------
+    >>> line = np.repeat(np.float32([60, 64, 62, 67, 65, 60]), 20)
+    >>> confidence_of(0.3, [0.9, 1.0, 1.1], line) > 0.9 > confidence_of(0.9, [0.9, 1.0], line)
+    True
     """
+    nearest = np.sort(np.asarray([*others, *([_FAR] * (not others))], np.float64))[:_NEXT]
+    lead = float(np.clip(nearest[0] - distance, -1, 1))
+    spread = max(float(nearest.mean() - nearest[0]), 0.03)
+    values = (distance, lead, length_of(line), math.log(1 + len(others)), spread)
+    total = _BIAS + sum(w * v for w, v in zip(_WEIGHTS, values, strict=True))
+    return 1 / (1 + math.exp(-min(max(total, -50.0), 50.0)))
+
+
+def length_of(line: Float32Array) -> float:
+    """How much was hummed, in no unit: from the number of changes of pitch and the time."""
     steps = np.abs(np.diff(line[line > 0]))
-    notes = math.log(1 + float((steps > 0.6).sum()) / 4 + len(line) * HOP / 8)
-    value = (
-        _WEIGHTS["bias"]
-        + _WEIGHTS["distance"] * found.distance
-        + _WEIGHTS["lead"] * float(np.clip(other - found.distance, -1, 1))
-        + _WEIGHTS["notes"] * notes
-    )
-    return 1 / (1 + math.exp(-value))
+    return math.log(1 + float((steps > 0.6).sum()) / 4 + len(line) * HOP / 8)

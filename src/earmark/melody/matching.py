@@ -20,11 +20,14 @@ from earmark.melody.notes import HOP
 from earmark.melody.votes import Lines
 from earmark.types import Float32Array, Float64Array, Int64Array
 
-CANDIDATES = 140
-"""Tracks that are aligned."""
+CANDIDATES = 300
+"""Tracks whose lines are tried."""
+
+WARPED_TRACKS = 80
+"""Tracks, those with the best lines, whose lines may bend."""
 
 _RATIOS = np.array([0.84, 0.917, 1.0, 1.09, 1.19])
-_PLACES = np.arange(-1.0, 1.01, 0.125)
+_PLACES = np.arange(-0.8, 0.81, 0.2)
 _BEGIN_RATIOS = 2.0 ** np.arange(-0.875, 0.9, 0.125)
 _BEGIN_PLACES = np.array([-0.5, 0.0, 0.5])
 _KEYS = np.array([-0.6, 0.0, 0.6], np.float32)
@@ -131,23 +134,21 @@ def match(line: Float32Array, lines: Lines, contours: Contours, *, starts: bool 
     distance = 0.5 * (warped.min(axis=0) + costs)
     total = distance - bonus
     seconds = len(line) * HOP
-    results: list[Found] = []
+    results: dict[int, Found] = {}
     for i in np.argsort(total, kind="stable"):
         track = tracks[which[i]]
-        if any(r.track == track for r in results):
+        if track in results:
             continue
-        results.append(
-            Found(
-                track,
-                float(total[i]),
-                float(distance[i]),
-                float(begin[i]),
-                float(begin[i] + seconds / ratio[i]),
-                float(ratio[i]),
-                float(keys[i] + _KEYS[choice[i]]),
-            )
+        results[track] = Found(
+            track,
+            float(total[i]),
+            float(distance[i]),
+            float(begin[i]),
+            float(begin[i] + seconds / ratio[i]),
+            float(ratio[i]),
+            float(keys[i] + _KEYS[choice[i]]),
         )
-    return Aligned(tuple(results), bent, found, index)
+    return Aligned(tuple(results.values()), bent, found, index)
 
 
 def _proposals(
@@ -200,8 +201,10 @@ def _best_lines(
     new[1:] = owner[1:] != owner[:-1]
     begin_of = np.maximum.accumulate(np.where(new, np.arange(len(owner)), 0))
     rank = np.arange(len(owner)) - begin_of
-    best: Int64Array = order[grouped[rank < _WARPED]]
-    return best
+    kept: Int64Array = order[grouped[rank < _WARPED]]
+    leaders = order[grouped[rank == 0]]
+    leaders = leaders[np.argsort(costs[leaders], kind="stable")][:WARPED_TRACKS]
+    return kept[np.isin(which[kept], which[leaders])]
 
 
 def has_tune(line: Float32Array) -> str:

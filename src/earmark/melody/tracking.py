@@ -1,14 +1,18 @@
 """From sound to a contour, block by block.
 
 A `Tracker` takes audio as it comes and keeps only what each frame may be; at the end one path is
-laid through all of it, and a contour frame takes the middle of the voiced pitches in it.
+laid through all of it, and a contour frame takes the middle of the voiced pitches in it.  Blocks
+that are no single voice may be followed by what leads in them (`earmark.melody.predominant`).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import pairwise
+
 import numpy as np
 
-from earmark.melody import pitch
+from earmark.melody import pitch, predominant
 from earmark.melody.notes import HOP
 from earmark.melody.pitch import Candidates, PitchTrack
 from earmark.types import Clip, Float32Array
@@ -20,15 +24,49 @@ _ISLAND = 0.06
 """Seconds below which a voiced stretch between silences is no note."""
 
 
+_PERIODIC = 0.88
+"""Mean strength of the best lag in loud frames, below which a block is taken for a mixture."""
+
+_LOUD = 0.1
+"""Part of a block's loudest level above which a frame is loud."""
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What was followed in a recording.
+
+    Parameters
+    ----------
+    contour : float32 array, shape (frames,)
+    certainty : float
+        How sure it is that this is the melody, 0 to 1.
+    mixture : bool
+        Whether several things sounded at once, and the leading one was followed.
+    """
+
+    contour: Float32Array
+    certainty: float
+    mixture: bool
+
+
 class Tracker:
     """Follows the pitch of one recording.
 
     Times: frame i lies around sample ``i * STEP``; the audio is taken to begin with silence.
+
+    Parameters
+    ----------
+    mixtures : bool
+        Look for the leading pitch where several things sound at once.  Without, such a recording
+        is taken for one voice in noise, as a hum is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, mixtures: bool = False) -> None:
+        self._mixtures = mixtures
         self._samples = np.zeros(pitch.FRAME // 2, np.float32)
         self._found: list[Candidates] = []
+        self._leading: list[Candidates | None] = []
+        """Candidates of a mixture for each block that looks like one."""
         self.length = 0
 
     def push(self, samples: Float32Array) -> None:
@@ -40,25 +78,53 @@ class Tracker:
             self._take(self._samples[: block - pitch.STEP + pitch.FRAME])
             self._samples = self._samples[block:]
 
-    def finish(self) -> tuple[Float32Array, float]:
-        """Return the contour, shape (frames,), and how sure it is of it, 0 to 1."""
+    def finish(self) -> Followed:
+        """Say that the audio has ended, and get what was followed."""
         done = sum(len(part) for part in self._found)
         missing = -(-self.length // pitch.STEP) - done
         if missing > 0:
             needed = (missing - 1) * pitch.STEP + pitch.FRAME
             self._take(np.pad(self._samples, (0, max(0, needed - len(self._samples))))[:needed])
-        track = pitch.best_path(_joined(self._found))
-        return contour(without_islands(track)), certainty(track)
+        mixed = sum(len(part) for part in self._leading if part is not None)
+        mixture = 2 * mixed > sum(len(part) for part in self._found)
+        if mixture:
+            pairs = zip(self._leading, self._found, strict=True)
+            chosen = [leading or found for leading, found in pairs]
+            track = pitch.best_path(_joined(chosen), predominant.COSTS)
+        else:
+            track = pitch.best_path(_joined(self._found))
+        sure = certainty(track) * (_MIXTURE_CERTAINTY if mixture else 1.0)
+        return Followed(contour(without_strays(without_islands(track))), sure, mixture)
 
     def _take(self, samples: Float32Array) -> None:
         frames = np.lib.stride_tricks.sliding_window_view(samples, pitch.FRAME)[:: pitch.STEP]
-        self._found.append(pitch.frame_candidates(frames))
+        found = pitch.frame_candidates(frames)
+        self._found.append(found)
+        leading = None
+        if self._mixtures and _looks_mixed(found):
+            leading = predominant.mixture_candidates(samples, len(found))
+        self._leading.append(leading)
 
 
-def track_clip(clip: Clip) -> tuple[Float32Array, float]:
-    """Return the contour of a clip, shape (frames,), and how sure it is of it."""
+def _looks_mixed(found: Candidates) -> bool:
+    """Whether the loud frames of a block hardly resemble themselves at any lag."""
+    loud = found.levels > _LOUD * max(float(found.levels.max(initial=0.0)), 1e-4)
+    if not loud.any():
+        return False
+    return float(found.strengths.max(axis=1)[loud].mean()) < _PERIODIC
+
+
+_LEAP = 3.0
+_STRAYS = ((0.2, 11.0), (0.5, 17.0))
+
+_MIXTURE_CERTAINTY = 0.6
+"""How sure the leading pitch of a mixture is, against that of one voice."""
+
+
+def track_clip(clip: Clip, *, mixtures: bool = False) -> Followed:
+    """Follow the pitch of a whole clip; see `Tracker`."""
     clip.check_rate(pitch.SAMPLE_RATE)
-    tracker = Tracker()
+    tracker = Tracker(mixtures=mixtures)
     tracker.push(clip.samples)
     return tracker.finish()
 
@@ -80,6 +146,26 @@ def without_islands(track: PitchTrack, *, seconds: float = _ISLAND) -> PitchTrac
     pitches = track.pitches.copy()
     for begin, end in edges[(edges[:, 1] - edges[:, 0]) < shortest]:
         pitches[begin:end] = 0
+    return PitchTrack(pitches, np.where(pitches > 0, track.confidence, 0).astype(np.float32))
+
+
+def without_strays(track: PitchTrack) -> PitchTrack:
+    """Return the track without short stretches far from all the rest: breath, clicks, consonants.
+
+    A stretch is voiced frames without a leap; those of `_STRAYS` (seconds, semitones) that are
+    shorter and farther from the median pitch than that are dropped.
+    """
+    pitches = track.pitches.copy()
+    if not pitches.any():
+        return track
+    edges = np.flatnonzero(np.abs(np.diff(pitches, prepend=0, append=0)) > _LEAP)
+    middle = float(np.median(pitches[pitches > 0]))
+    rate = pitch.SAMPLE_RATE / pitch.STEP
+    for begin, end in pairwise(edges.tolist()):
+        if pitches[begin] > 0:
+            away = abs(float(np.median(pitches[begin:end])) - middle)
+            if any(end - begin < s * rate and away > far for s, far in _STRAYS):
+                pitches[begin:end] = 0
     return PitchTrack(pitches, np.where(pitches > 0, track.confidence, 0).astype(np.float32))
 
 

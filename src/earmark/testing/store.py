@@ -25,6 +25,7 @@ _METRICS: tuple[tuple[Metric, RowType], ...] = (
     ("cosine", "float16"),
     ("cosine", "float32"),
     ("inner_product", "float16"),
+    ("cosine", "int8"),
     ("l2", "float32"),
     ("hamming", "bits"),
 )

@@ -17,4 +17,4 @@ Scalar: TypeAlias = "str | int | float"
 """One value of a tag."""
 
 Metric = Literal["cosine", "inner_product", "l2", "hamming"]
-RowType = Literal["float16", "float32", "bits"]
+RowType = Literal["float16", "float32", "int8", "bits"]

@@ -23,8 +23,9 @@ class RowSpec:
 
     Parameters
     ----------
-    dtype : {'float16', 'float32', 'bits'}
-        As stored.  Encoders hand over float32, or uint8 with 8 bits a byte.
+    dtype : {'float16', 'float32', 'int8', 'bits'}
+        As stored.  Encoders hand over float32, or uint8 with 8 bits a byte.  'int8' is for
+        numbers within -1 and 1, which are kept to 1/127.
     ndim : int
         Numbers of a vector, or bits of a code (a multiple of 8).
     metric : {'cosine', 'inner_product', 'l2', 'hamming'}

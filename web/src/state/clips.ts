@@ -1,5 +1,6 @@
 // Clips that were dropped, chosen or recorded.  They live in this tab only.
-import { say } from "./app";
+import { can, say } from "./app";
+import type { Ability } from "../api/types";
 import type { Mode } from "../lib/address";
 import { ask } from "./route";
 
@@ -28,8 +29,14 @@ export function keep(blob: Blob, name: string): Clip {
   return clip;
 }
 
+/** What a clip is asked for first: likeness, or the first thing that this library can tell. */
+export function firstMode(): Mode {
+  const modes: [Ability, Mode][] = [["audio", "search"], ["identify", "identify"], ["hum", "hum"]];
+  return modes.find(([ability]) => can(ability))?.[1] ?? "search";
+}
+
 /** Ask with a file; what is no audio is refused before it is sent. */
-export function askWith(file: File | undefined, mode: Mode): void {
+export function askWith(file: File | undefined): void {
   if (!file) return;
   if (file.size === 0) return say(`${file.name} is empty`, { bad: true });
   if (file.type && !/^(audio|video)\/|octet-stream|ogg/.test(file.type))
@@ -37,5 +44,5 @@ export function askWith(file: File | undefined, mode: Mode): void {
       hint: "Drop a recording: wav, flac, mp3, ogg, m4a, aiff, webm ...",
       bad: true,
     });
-  ask({ clip: keep(file, file.name).id, mode, by: "" });
+  ask({ clip: keep(file, file.name).id, mode: firstMode(), by: "" });
 }

@@ -92,7 +92,7 @@ function useDrop(): boolean {
       setOver(false);
       if (!files(event)) return;
       event.preventDefault();
-      askWith(event.dataTransfer?.files[0], "search");
+      askWith(event.dataTransfer?.files[0]);
     };
     addEventListener("dragover", drag);
     addEventListener("dragleave", leave);

@@ -4,7 +4,7 @@ import type { Mode } from "../lib/address";
 import { clock } from "../lib/format";
 import { MicrophoneError, record, type Recording } from "../lib/recorder";
 import { can, recording } from "../state/app";
-import { keep, type Clip } from "../state/clips";
+import { firstMode, keep, type Clip } from "../state/clips";
 import { audio } from "../state/player";
 import { ask } from "../state/route";
 import { Dialog, IconButton, Notice } from "./parts";
@@ -80,7 +80,7 @@ function useRecorder(onDone: (blob: Blob) => void) {
 }
 
 function Recorder({ purpose }: { purpose: "search" | "identify" | "hum" }) {
-  const [mode, setMode] = useState<Mode>(purpose);
+  const [mode, setMode] = useState<Mode>(() => (purpose === "search" ? firstMode() : purpose));
   const [clip, setClip] = useState<Clip | null>(null);
   const { phase, level, seconds, loudest, error, start, stop } = useRecorder((blob) =>
     setClip(keep(blob, `Recording of ${new Date().toLocaleTimeString()}`)),
@@ -99,7 +99,7 @@ function Recorder({ purpose }: { purpose: "search" | "identify" | "hum" }) {
     <div class="recorder">
       <fieldset class="segments">
         <legend>What do you want to know?</legend>
-        {PURPOSES.filter((p) => p.mode === "search" || can(p.mode)).map((p) => (
+        {PURPOSES.filter((p) => can(p.mode === "search" ? "audio" : p.mode)).map((p) => (
           <label key={p.mode}>
             <input type="radio" name="purpose" checked={mode === p.mode} onChange={() => setMode(p.mode)} />
             <span>{p.name}</span>

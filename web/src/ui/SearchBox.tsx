@@ -62,7 +62,7 @@ function ClipPart({ id }: { id: string }) {
       {clip && <audio controls src={clip.url} aria-label={`The example: ${clip.name}`} />}
       <fieldset class="segments">
         <legend class="hidden">What to ask about the example</legend>
-        {MODES.filter(({ needs }) => needs === "audio" || can(needs)).map(({ mode, name }) => (
+        {MODES.filter(({ needs }) => can(needs)).map(({ mode, name }) => (
           <label key={mode}>
             <input type="radio" name="mode" checked={route.value.mode === mode} onChange={() => go({ mode })} />
             <span>{name}</span>
@@ -156,7 +156,7 @@ export function SearchBox() {
           aria-label="A file to search with"
           onChange={(event) => {
             try {
-              askWith(event.currentTarget.files?.[0], "search");
+              askWith(event.currentTarget.files?.[0]);
             } catch (error) {
               complain(error);
             }

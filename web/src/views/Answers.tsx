@@ -71,7 +71,8 @@ export function contourPath(times: number[], values: (number | null)[], low: num
   let pen = "M";
   let path = "";
   values.forEach((value, i) => {
-    if (value === null || value === undefined) return (pen = "M");
+    // What lies far outside is a slip of the pitch tracker, not of the voice.
+    if (value === null || value === undefined || value < low || value > high) return (pen = "M");
     const x = ((times[i]! - first) / length) * WIDE;
     const y = HIGH - 8 - ((value - low) / (high - low || 1)) * (HIGH - 16);
     path += `${pen}${x.toFixed(1)} ${y.toFixed(1)}`;
@@ -81,10 +82,11 @@ export function contourPath(times: number[], values: (number | null)[], low: num
   return path;
 }
 
+/** Lowest and highest semitone to show: those of the tune, with room for a voice that strays. */
 function range({ query, target }: Contour): [number, number] {
-  const voiced = [...query, ...target].filter((v): v is number => v !== null);
+  const voiced = (target.some((v) => v !== null) ? target : query).filter((v): v is number => v !== null);
   const [low, high] = voiced.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
-  return voiced.length ? [low - 1, high + 1] : [0, 1];
+  return voiced.length ? [low - 5, high + 5] : [0, 1];
 }
 
 export function Contours({ hit }: { hit: Hit }) {

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from earmark.errors import DamagedLibrary, InvalidVectors
+from earmark.stores.local import flat
 from earmark.stores.local.catalog import Snapshot, Space
 from earmark.stores.local.codec import row_check, unpack_array
 from earmark.stores.local.search import FLAT_CODES, FLAT_ROWS, Searcher
@@ -72,7 +73,7 @@ def vectors(view: View, space: Space, keys: Int64Array, form: str) -> AnyArray:
         raise KeyError(int(keys[int(np.argmin(live))]))
     shards = space.shards if form == "rows" else space.refine_shards
     rows = view.searcher.maps.gather(shards, spec, now)
-    return rows if spec.dtype == "bits" else rows.astype(np.float32)
+    return rows if spec.dtype == "bits" else flat.floats(rows)
 
 
 def space_stats(con: sqlite3.Connection, space: Space) -> SpaceStats:

@@ -8,6 +8,7 @@ import zlib
 import numpy as np
 
 from earmark.errors import InvalidVectors, UsageError
+from earmark.stores.local import flat
 from earmark.types import AnyArray, Encoded, EncoderSpec, Float64Array, RowSpec
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -85,6 +86,12 @@ def stored_rows(what: str, rows: AnyArray, spec: RowSpec) -> AnyArray:
             raise InvalidVectors(
                 f"{what} are stored as float16 and must be within 65504, got {largest:g}"
             )
+    if spec.dtype == "int8":
+        if len(values) and (largest := float(np.abs(values).max())) > 1.0 + 1e-5:
+            raise InvalidVectors(
+                f"{what} are stored as int8 and must be within -1 and 1, got {largest:g}"
+            )
+        values = np.rint(values * flat.INT8_SCALE)
     return np.ascontiguousarray(values, spec.numpy_dtype)
 
 

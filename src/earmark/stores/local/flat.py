@@ -23,6 +23,15 @@ _HALF_QUERIES = 6
 _HEAP = 256
 
 
+INT8_SCALE = np.float32(127.0)
+
+
+def floats(rows: AnyArray) -> Float32Array:
+    """Return stored rows of numbers as float32; what is kept in int8 are 127ths."""
+    values: Float32Array = rows.astype(np.float32, copy=False)
+    return values / INT8_SCALE if rows.dtype == np.int8 else values
+
+
 class TopK:
     """The `k` nearest of all rows seen so far, for each of `queries` queries."""
 
@@ -174,7 +183,7 @@ def pairwise(metric: Metric, queries: AnyArray, rows: AnyArray) -> Float32Array:
     """Return distances, shape (q, n), of prepared queries to stored rows."""
     if metric == "hamming":
         return _hamming(queries, rows)
-    values = rows.astype(np.float32, copy=False)
+    values = floats(rows)
     dots: Float32Array = queries @ values.T
     if metric == "cosine":
         dots *= -1
@@ -220,7 +229,7 @@ def chosen(
     if metric == "hamming":
         out = np.bitwise_count(queries[:, None, :] ^ rows).sum(axis=2).astype(np.float32)
     else:
-        values = rows.astype(np.float32, copy=False)
+        values = floats(rows)
         if metric == "l2":
             out = np.linalg.norm(queries[:, None, :] - values, axis=2)
         else:

@@ -22,7 +22,7 @@ import numpy as np
 from earmark.errors import UsageError, nearest
 from earmark.stores.local.catalog import IndexRow
 from earmark.stores.local.files import file_crc
-from earmark.stores.local.flat import faiss_module, few_threads
+from earmark.stores.local.flat import faiss_module, few_threads, floats
 from earmark.types import AnyArray, Int64Array, RowSpec
 
 KINDS = ("auto", "flat", "ivf", "ivfpq", "ivfpq-rr", "hnsw")
@@ -104,7 +104,7 @@ def build(
             _settle(index.cp)
         if kind.startswith("ivfpq"):
             _settle(index.pq.cp)
-    train = sample if spec.dtype == "bits" else sample.astype(np.float32)
+    train = sample if spec.dtype == "bits" else floats(sample)
     if not index.is_trained:
         index.train(train)
     add(index, spec, blocks)
@@ -132,7 +132,7 @@ def _settle(clustering: Any) -> None:
 def add(index: Any, spec: RowSpec, blocks: Iterator[tuple[Int64Array, AnyArray]]) -> None:
     """Add blocks of (ids, rows); ids of a graph must follow on each other."""
     for ids, rows in blocks:
-        values = np.ascontiguousarray(rows, np.uint8 if spec.dtype == "bits" else np.float32)
+        values = np.ascontiguousarray(rows if spec.dtype == "bits" else floats(rows))
         index.add_with_ids(values, ids)
 
 

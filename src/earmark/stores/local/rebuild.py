@@ -194,7 +194,7 @@ def _tuned(view: View, space: Space, index: Any, kind: str, sample: AnyArray) ->
     """Choose probes and candidates so that nearly all true neighbors of stored rows are found."""
     spec = space.spec.rows
     some = np.ascontiguousarray(sample[:: max(1, len(sample) // _QUERIES)][:_QUERIES])
-    queries = some if spec.dtype == "bits" else some.astype(np.float32)
+    queries = some if spec.dtype == "bits" else flat.floats(some)
     first, count = space.live_ranges()
     k = min(_NEIGHBORS + 1, space.live)
     blocks = view.searcher.maps.blocks(space.shards, spec, first, count)

@@ -86,7 +86,8 @@ class PublishedChain:
         responses = [measured_room(r, self.tail) for r in rooms] or [
             synthetic_room(self.tail, rate, rng) for _ in range(SYNTHETIC_ROOMS)
         ]
-        self.size = 1 << (self.block + self.tail - 1).bit_length()
+        # Overlap-save: what goes round falls on the sound before the segment, which is cut off.
+        self.size = self.block
         stacked = torch.from_numpy(np.stack(responses)).to(device)
         self.rooms = torch.fft.rfft(stacked, n=self.size)
 

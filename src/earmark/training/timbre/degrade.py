@@ -28,6 +28,11 @@ class Conditions:
     other: float = 0.25
 
 
+MILD = Conditions(
+    snr_db=(12.0, 40.0), room_seconds=(0.1, 0.7), low_pass_hz=(3000.0, 10_000.0), other=0.2
+)
+"""A fair microphone in a fair room: what most queries are like."""
+
 MEASURED = Conditions(
     snr_db=(12.0, 25.0),
     room_seconds=(0.3, 0.8),

@@ -1,10 +1,13 @@
-"""Learn the projection: linear discriminants, then a small net that starts from them.
+"""Learn the projection: linear discriminants, a small net that starts from them, and
+discriminants of both together.
 
 `discriminants` is LDA whose classes count with weights, with within-class scatter from notes of one
 sound of one font (and, by `across`, from one instrument's fonts), in closed form.  `refine` adds a
 hidden layer and trains both with a supervised contrastive loss on two labels at once: the same
 sound of the same font, and the same kind across fonts.  A pair of the same label and the same key
 counts neither way, so that pitch explains nothing.  Groups of descriptors are left out at random.
+`combine` takes the descriptors and the net's vector as one table and learns discriminants of it,
+from more sounds than the net: what the net has lost of the descriptors comes back.
 
 Sources: Fisher 1936; Khosla et al. 2020 (supervised contrastive learning).
 """
@@ -45,6 +48,8 @@ class Recipe:
     kinds_per_batch: int = 32
     sounds_per_kind: int = 3
     rows_per_sound: int = 5
+    drawn_weight: float = 0.2
+    vector_gain: float = 8.0
 
 
 def standard(table: Table) -> tuple[Float32Array, Float32Array]:
@@ -61,29 +66,71 @@ def standardised(x: Float32Array, mean: Float32Array, scale: Float32Array) -> Fl
 def discriminants(z: Float32Array, table: Table, recipe: Recipe) -> Float64Array:
     """Directions, shape (d, 64), along which sounds differ most and notes of one sound least.
 
-    Each kind counts with the root of its number of sounds; drawn sounds count a fifth.
+    Each kind counts with the root of its number of sounds; drawn sounds count less.
     """
+    return _discriminants(z, table, np.ones(len(z), np.float32), recipe)[0]
+
+
+def combine(
+    z: Float32Array, vectors: Float32Array, table: Table, share: Float32Array, recipe: Recipe
+) -> dict[str, Float32Array]:
+    """Discriminants of descriptors and the net's vectors together.
+
+    Parameters
+    ----------
+    z : float32 array, shape (n, d)
+        Standardised descriptors of `table`.
+    vectors : float32 array, shape (n, 64)
+        The net's, of unit length.
+    share : float32 array, shape (n,)
+        How much each row counts: degraded ones less, lest they cost what clean ones tell.
+
+    Returns
+    -------
+    dict
+        ``again`` (d, 64), ``again_vector`` (64, 64), ``again_bias`` (64,): the vector is
+        ``unit(z @ again + vectors @ again_vector + again_bias)``.
+    """
+    both = np.concatenate([z, np.float32(recipe.vector_gain) * vectors], axis=1)
+    directions, centre = _discriminants(both, table, share, recipe)
+    d = z.shape[1]
+    # Directions have unit deviation within a sound: smaller numbers keep their digits in float16.
+    directions = directions / np.abs(directions).max()
+    return {
+        "again": directions[:d].astype(np.float32),
+        "again_vector": (directions[d:] * recipe.vector_gain).astype(np.float32),
+        "again_bias": -(centre @ directions).astype(np.float32),
+    }
+
+
+def _discriminants(
+    z: Float32Array, table: Table, share: Float32Array, recipe: Recipe
+) -> tuple[Float64Array, Float64Array]:
+    """Directions, shape (d, 64), and the weighted mean of the sounds' means, shape (d,)."""
     names, fine = np.unique(table.fine, return_inverse=True)
-    count = np.bincount(fine)
-    means = np.zeros((len(names), z.shape[1]))
-    np.add.at(means, fine, z)
-    means /= count[:, None]
-    first = np.zeros(len(names), np.int64)
-    first[fine] = np.arange(len(fine))
+    order = np.argsort(fine, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(fine))[:-1]])
+    count = np.bincount(fine, share)
+    sums = np.add.reduceat(z[order] * share[order][:, None], starts, axis=0)
+    means = sums.astype(np.float64) / count[:, None]
+    first = order[starts]
     kinds, kind = np.unique(table.coarse[first], return_inverse=True)
-    weight = np.where(np.char.startswith(names, "synth"), 0.2, 1.0)
+    weight = np.where(np.char.startswith(names, "synth"), recipe.drawn_weight, 1.0)
     weight = weight / np.sqrt(np.bincount(kind)[kind])
     weight /= weight.sum()
-    rest = (z - means[fine]) * np.sqrt((weight / count)[fine])[:, None]
+    each = np.sqrt(share * (weight / count)[fine]).astype(np.float32)
+    rest = (z - means.astype(np.float32)[fine]) * each[:, None]
     kind_weight = np.bincount(kind, weight).astype(np.float64)
     kind_means = np.zeros((len(kinds), z.shape[1]))
     np.add.at(kind_means, kind, means * weight[:, None])
     kind_means /= kind_weight[:, None]
-    within = rest.T @ rest + recipe.across * _scatter(means - kind_means[kind], weight)
+    within = (rest.T @ rest).astype(np.float64) + recipe.across * _scatter(
+        means - kind_means[kind], weight
+    )
     between = (1 - recipe.kinds) * _scatter(means, weight)
     between += recipe.kinds * _scatter(kind_means, kind_weight)
     within += recipe.ridge * np.trace(within) / len(within) * np.eye(len(within))
-    return _generalised(between, within, VECTOR)
+    return _generalised(between, within, VECTOR), weight @ means
 
 
 def refine(
@@ -135,6 +182,24 @@ def refine(
     return {name: p.detach().numpy() for name, p in net.items()}
 
 
+def vectors(z: Float32Array, net: Mapping[str, Float32Array]) -> Float32Array:
+    """The net's vectors of standardised descriptors, shape (n, d): unit length, shape (n, 64)."""
+    inner = np.maximum(z @ net["hidden"] + net["hidden_bias"], 0)
+    return _unit(z @ net["linear"] + inner @ net["out"] + net["bias"])
+
+
+def vectors_again(
+    z: Float32Array, first: Float32Array, again: Mapping[str, Float32Array]
+) -> Float32Array:
+    """Vectors of the second stage, of `vectors` and what `combine` gave; shape (n, 64)."""
+    return _unit(z @ again["again"] + first @ again["again_vector"] + again["again_bias"])
+
+
+def _unit(y: Float32Array) -> Float32Array:
+    length = np.linalg.norm(y, axis=1, keepdims=True)
+    return np.asarray(y / np.maximum(length, np.float32(1e-12)), np.float32)
+
+
 def directions(vectors: Float32Array, *, seed: int) -> tuple[Float32Array, Float32Array]:
     """Centre (64,) and four drawn rotations side by side (64, 256) for the code's signs."""
     rng = np.random.default_rng(seed)
@@ -147,17 +212,20 @@ def package(
     scale: Float32Array,
     net: Mapping[str, Float32Array],
     code: tuple[Float32Array, Float32Array],
+    again: Mapping[str, Float32Array],
     *,
     version: int,
 ) -> dict[str, AnyArray]:
     """Arrays of the data file; large ones as float16."""
     large = {n: net[n].astype(np.float16) for n in ("linear", "hidden", "out")}
+    large |= {n: again[n].astype(np.float16) for n in ("again", "again_vector")}
     return {
         "version": np.array(version),
         "mean": mean,
         "scale": scale,
         "hidden_bias": net["hidden_bias"].astype(np.float32),
         "bias": net["bias"].astype(np.float32),
+        "again_bias": again["again_bias"].astype(np.float32),
         "centre": code[0].astype(np.float32),
         "directions": code[1].astype(np.float16),
         **large,

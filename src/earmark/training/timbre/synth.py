@@ -68,7 +68,7 @@ def instrument(
                 wave *= np.exp(-t * decay * (f0 / 260) ** 0.3 * (i + 1) ** by_partial)
             out += gain[i] * wave
         out /= max(np.abs(out).max(), 1e-9)
-        noise = _band_noise(m, sample_rate, breath_hz, 1.0, jitter)
+        noise = band_noise(m, sample_rate, breath_hz, 1.0, jitter)
         out = (out + breath * noise) * (1 - np.exp(-t / attack * 3))
         out *= 1 - tremolo * 0.5 * (1 + np.sin(2 * np.pi * rate * t))
         out *= np.clip((sustain_end - t) / 0.08 + 1, 0, 1)
@@ -111,7 +111,7 @@ def hit(rng: np.random.Generator, sample_rate: int, seconds: float) -> Callable[
             tone = np.sin(2 * np.pi * np.cumsum(course) / sample_rate)
             out += gain * tone * np.exp(-t * decay * 2 ** jitter.normal(0, 0.15))
         for hz, width, decay, gain in noises:
-            noise = _band_noise(m, sample_rate, hz * shift, width, jitter)
+            noise = band_noise(m, sample_rate, hz * shift, width, jitter)
             shape = np.exp(-t * decay * 2 ** jitter.normal(0, 0.15))
             for b in range(1, bursts):
                 shape = np.maximum(shape, np.where(t > b * gap, np.exp(-(t - b * gap) * decay), 0))
@@ -151,9 +151,9 @@ def texture(
     def play(key: float, strength: float, jitter: np.random.Generator) -> Float32Array:
         out = np.zeros(m)
         for hz, width, rate, depth, gain in bands:
-            slow = _band_noise(m, sample_rate, rate * 2, 1.0, jitter)
+            slow = band_noise(m, sample_rate, rate * 2, 1.0, jitter)
             course = np.clip(1 - depth + depth * (0.5 + slow * 1.5), 0, None)
-            out += gain * course * _band_noise(m, sample_rate, hz, width, jitter)
+            out += gain * course * band_noise(m, sample_rate, hz, width, jitter)
         kernel = np.sin(2 * np.pi * crackle_hz * t[:2000]) * np.exp(-crackle_fall * t[:2000])
         for at in jitter.integers(0, m, jitter.poisson(crackle * seconds)):
             piece = kernel[: m - at] * jitter.exponential(1.5)
@@ -179,7 +179,7 @@ def texture(
     return play
 
 
-def _band_noise(
+def band_noise(
     m: int, sample_rate: int, hz: float, width: float, rng: np.random.Generator
 ) -> Float32Array:
     """Noise around `hz`, `width` octaves wide, of deviation about a third."""
