@@ -3,7 +3,7 @@
     python benchmarks/meaning.py text   [--windows 200000] [--dims 512]
     python benchmarks/meaning.py map    [--tracks 100000] [--dims 384]
 
-Vectors are synthetic (clusters on the sphere).  Reported are wall and processor seconds: on a busy
+Vectors are those of ``benchmarks/store.py``.  Reported are wall and processor seconds: on a busy
 machine only the second says something.
 """
 
@@ -23,6 +23,7 @@ from earmark.library.searching import Options, Weighted, search_probes
 from earmark.library.wording import TextVectors, as_probe
 from earmark.stores import open_store
 from earmark.types import AudioInfo, Encoded, EncoderSpec, RowSpec, TrackRecord
+from store import clustered
 
 INFO = AudioInfo(10.0, 48_000, 1, "pcm", "wav")
 
@@ -35,11 +36,8 @@ def timed(name: str) -> Iterator[None]:
     print(f"{name:<42} {spent:8.3f} s wall {used:8.3f} s cpu", flush=True)
 
 
-def blobs(count: int, dims: int, *, groups: int = 60, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    centres = rng.normal(size=(groups, dims)).astype(np.float32)
-    rows = centres[rng.integers(groups, size=count)]
-    rows += 0.7 * rng.normal(size=(count, dims)).astype(np.float32)
+def vectors(count: int, dims: int, *, seed: int = 0) -> np.ndarray:
+    rows = clustered(np.random.default_rng(seed), count, dims)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
@@ -51,14 +49,14 @@ class Reader:
         self.spec = EncoderSpec("reader", "semantic", rows, 48_000, 10.0, 10.0, "1")
 
     def encode_text(self, texts: list[str]) -> np.ndarray:
-        return blobs(len(texts), self.spec.rows.ndim, groups=1, seed=7)
+        return vectors(len(texts), self.spec.rows.ndim, seed=7)
 
 
 def text(windows: int, dims: int) -> None:
     reader = Reader(dims)
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(str(Path(folder) / "library"), create=True)
-        rows, per = blobs(windows, dims), 20
+        rows, per = vectors(windows, dims), 20
         times = np.stack([np.arange(per), np.arange(per) + 1], axis=1) * 10.0
         with timed(f"store {windows} windows"), store.writer() as writer:
             writer.put_encoder(reader.spec, {})
@@ -88,7 +86,7 @@ def text(windows: int, dims: int) -> None:
 
 
 def map_(tracks: int, dims: int) -> None:
-    rows = blobs(tracks, dims)
+    rows = vectors(tracks, dims)
     layout.lay_out(rows[:500], seed=0)  # compiles
     with timed(f"layout of {tracks}"):
         places = layout.lay_out(rows, seed=0)
@@ -96,7 +94,7 @@ def map_(tracks: int, dims: int) -> None:
         groups = clusters.group(places, seed=0)
     print(f"{groups.max() + 1} groups, {(groups < 0).mean():.1%} in none")
     with timed("1000 new tracks placed"):
-        layout.place(rows, places, blobs(1000, dims, seed=1), seed=0)
+        layout.place(rows, places, vectors(1000, dims, seed=1), seed=0)
 
 
 def main() -> None:

@@ -110,10 +110,9 @@ def load(con: sqlite3.Connection, ids: Sequence[int]) -> dict[int, dict[str, lis
 
 @dataclass(frozen=True)
 class _Mark:
-    track: int
+    label: int
     words: tuple[int, ...]
     score: float
-    moments: bytes
 
 
 def find(
@@ -138,18 +137,22 @@ def find(
             weights.append(math.log(1 + total / len(numbers)))
     if not having or k < 1:
         return []
+    # The index of marks alone answers where no filter asks for the tracks themselves.
+    tables, where = "marks", "label = ?"
+    if condition != "1":
+        tables, where = "marks join tracks on tracks.id = track", f"label = ? and {condition}"
     by_track: dict[int, list[_Mark]] = {}
     for number, which in having.items():
-        for track, score, moments in con.execute(
-            "select track, score, moments from marks join tracks on tracks.id = track "  # noqa: S608
-            f"where label = ? and {condition}",
-            (number, *parameters),
+        mark = tuple(which)
+        for track, score in con.execute(
+            f"select track, score from {tables} where {where}",  # noqa: S608
+            (number, *(parameters if condition != "1" else ())),
         ):
-            by_track.setdefault(track, []).append(_Mark(track, tuple(which), score, moments))
+            by_track.setdefault(track, []).append(_Mark(number, mark, score))
     share = np.array(weights) / sum(weights)
     scored = [(_score(found, share), track) for track, found in by_track.items()]
     scored.sort(key=lambda pair: (-pair[0], pair[1]))
-    return [_match(track, score, by_track[track], share) for score, track in scored[:k]]
+    return [_match(con, track, score, by_track[track], share) for score, track in scored[:k]]
 
 
 def _labels_with(con: sqlite3.Connection, word: str) -> list[int]:
@@ -161,20 +164,32 @@ def _labels_with(con: sqlite3.Connection, word: str) -> list[int]:
 
 
 def _score(found: Sequence[_Mark], share: Float64Array) -> float:
-    best = np.zeros(len(share))
+    if len(found) == 1:
+        mark = found[0]
+        return round(mark.score * sum(float(share[word]) for word in mark.words), 9)
+    best = [0.0] * len(share)
     for mark in found:
         for word in mark.words:
             best[word] = max(best[word], mark.score)
-    return round(float(best @ share), 9)
+    return round(float(np.array(best) @ share), 9)
 
 
-def _match(track: int, score: float, found: Sequence[_Mark], share: Float64Array) -> TextMatch:
+def _match(
+    con: sqlite3.Connection,
+    track: int,
+    score: float,
+    found: Sequence[_Mark],
+    share: Float64Array,
+) -> TextMatch:
     """Add the moment that has the most of the words."""
     at: dict[tuple[float, float], Float64Array] = {}
     for mark in found:
-        for start, end, here in unpack(mark.moments).tolist():
-            best = at.setdefault((start, end), np.zeros(len(share)))
-            for word in mark.words:
-                best[word] = max(best[word], here)
+        for (blob,) in con.execute(
+            "select moments from marks where track = ? and label = ?", (track, mark.label)
+        ).fetchall():
+            for start, end, here in unpack(blob).tolist():
+                best = at.setdefault((start, end), np.zeros(len(share)))
+                for word in mark.words:
+                    best[word] = max(best[word], here)
     start, end = max(at, key=lambda moment: (float(at[moment] @ share), -moment[0]))
     return TextMatch(track, score, round(start, 3), round(end, 3))
