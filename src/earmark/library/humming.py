@@ -178,14 +178,18 @@ def stored_contour(store: Store, track: int) -> Float32Array:
 
 
 def _best_of(pieces: Sequence[_Piece]) -> list[tuple[float, Found, _Piece]]:
-    """Each tune once, where it lies best, by confidence, then cost."""
-    found: dict[int, tuple[float, Found, _Piece]] = {}
+    """Each tune once, where it lies best: nearest first, with confidences that do not rise."""
+    found: dict[int, tuple[Found, _Piece]] = {}
     for piece in pieces:
         for one in piece.aligned.found:
-            sure = piece.confidence(one)
-            if one.track not in found or sure > found[one.track][0]:
-                found[one.track] = (sure, one, piece)
-    return sorted(found.values(), key=lambda item: (-item[0], item[1].cost))
+            if one.track not in found or one.cost < found[one.track][0].cost:
+                found[one.track] = (one, piece)
+    ranked: list[tuple[float, Found, _Piece]] = []
+    most = 1.0
+    for one, piece in sorted(found.values(), key=lambda pair: pair[0].cost):
+        most = min(most, piece.confidence(one))
+        ranked.append((most, one, piece))
+    return ranked
 
 
 def _hits(
