@@ -281,3 +281,20 @@ def test_real_hums_find_their_tunes(data_dir, tmp_path):
         items = [humming.Item(str(f), f.stem.split("_")[2], f.stem.split("_")[1]) for f in files]
         report = humming.evaluate(lib, items)
     assert report["top1"] >= 0.8
+
+
+# --- covers ------------------------------------------------------------------------------------
+
+
+def test_another_version_of_a_song_is_found(lib, tmp_path):
+    other = tune(8)
+    other[:, :2] *= 1.15
+    af.write_wav(tmp_path / "version.wav", sing(other, key=3), RATE)
+    hits = lib.search(audio=str(tmp_path / "version.wav"), by="cover", k=3)
+    assert Path(hits[0].track.path).stem == "tune08"
+    assert hits[0].score > hits[1].score
+    track = hits[0].track.id
+    assert lib.search(like=track, by="cover", k=1)[0].track.id == track
+    assert track not in [h.track.id for h in lib.search(like=track, by="cover", exclude_self=True)]
+    with pytest.raises(QueryError, match="one recording"):
+        lib.search(like=[1, 2], by="cover")

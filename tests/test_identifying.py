@@ -7,9 +7,9 @@ import pytest
 
 from earmark import framing
 from earmark.encoders.spectral import Spectral
-from earmark.identify.confidence import BOTH, Evidence
+from earmark.identify.confidence import BOTH, Evidence, features
 from earmark.identify.matching import identify
-from earmark.identify.query_codes import QueryCodes, split_codes
+from earmark.identify.query_codes import QueryCodes, at_speed, split_codes
 from earmark.identify.rows import MemoryRows
 from earmark.spectral_code import band_levels, load_directions, pack, project
 from earmark.types import Clip, Encoded
@@ -157,3 +157,38 @@ def test_more_evidence_means_more_confidence_and_more_rows_less() -> None:
     assert sure(little, 10_000, 5.0) < sure(much, 10_000, 5.0)
     assert sure(much, 10**7, 5.0) < sure(much, 10**4, 5.0)
     assert sure(much, 10_000, 10.0) < sure(much, 10_000, 5.0)
+
+
+def test_a_drone_is_no_proof_and_codes_above_chance_are() -> None:
+    def sure(*evidence: float, seconds: float = 10.0) -> float:
+        return BOTH.confidence(Evidence(*evidence), rows=100_000, seconds=seconds)
+
+    everywhere_alike, only_here = sure(10.0, 5.0, 0.4, 0.4), sure(10.0, 5.0, 9.0, 4.5)
+    assert everywhere_alike < 0.1 < 0.9 < only_here
+    drowned_vectors = sure(2.0, 8.0, 2.0, 8.0)
+    assert drowned_vectors > 0.7
+    # The same for each second of a short query is what chance reaches.
+    assert sure(0.4, 1.6, 0.4, 1.6, seconds=2.0) < 0.3
+
+
+def test_what_the_regression_sees() -> None:
+    seen = features(np.array([[6.0, 8.0, 2.0, 8.0]]), np.array([20.0]))
+    np.testing.assert_allclose(seen, [[0.15, 0.4, 10.0, 0.0]])
+    seen = features(np.array([[6.0, 8.0, 6.0, 8.0]]), np.array([10.0]))
+    np.testing.assert_allclose(seen, [[0.6, 0.8, 10.0, 0.3]])
+
+
+def test_codes_at_another_speed_are_those_of_the_stretched_sound(songs) -> None:
+    """The slow twin: resample first, then the spectrum."""
+    directions = load_directions()
+    fast = songs[0][:80_000]
+    for speed in (0.96, 1.03):
+        times, ours = QueryCodes(Clip(fast, RATE), directions).at(speed)
+        stretched = at_speed(fast, speed)
+        twin = project(band_levels(stretched, directions.front), directions)
+        middles = (np.arange(len(twin)) * 1000 + directions.front.reach / 2) / RATE / speed
+        nearest = np.abs(middles[:, None] - times[None]).argmin(axis=1)
+        near = np.abs(middles - times[nearest]) < 0.01
+        same = (ours[nearest][near] > 0) == (twin[near] > 0)
+        assert near.sum() > 20
+        assert same.mean() > 0.93

@@ -12,7 +12,7 @@ from earmark.errors import UsageError
 from earmark.stores.local import LocalStore, flat, open_local
 from earmark.stores.local.indexes import recall_by_distance
 from earmark.testing.store_cases import distances, record, segments, spec_of
-from earmark.types import AnyArray, Encoded, EncoderSpec, Metric, RowSpec, RowType
+from earmark.types import AnyArray, Encoded, EncoderSpec, Metric, RoughStore, RowSpec, RowType
 
 ROWS = 12_000
 PER_TRACK = 40
@@ -95,6 +95,22 @@ def test_policy_builds_an_index_that_finds(
     assert store.verify() == []
     stats = store.stats().spaces[0]
     assert (stats.index, stats.index_rows) == ("rabitq", ROWS)
+
+
+def test_a_rough_search_with_all_probes_is_a_search(store: LocalStore) -> None:
+    assert isinstance(store, RoughStore)
+    fill(store, FLOAT, vectors(ROWS))
+    queries = vectors(20, seed=3)
+    flat = store.search_roughly("enc", queries, 5, probes=1)
+    assert flat.keys.tolist() == store.search("enc", queries, 5, exact=True).keys.tolist()
+    store.rebuild(encoder="enc")
+    truth = store.search("enc", queries, 5, exact=True).keys
+    shares = []
+    for probes in (1, 8, 10_000):
+        found = store.search_roughly("enc", queries, 5, probes=probes).keys
+        shares.append(np.mean([len({*a} & {*b}) / 5 for a, b in zip(found, truth, strict=True)]))
+    assert shares[0] < shares[1] <= shares[2]
+    assert shares[2] >= 0.8
 
 
 def test_filters_that_go_along_with_the_vectors(store: LocalStore) -> None:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from earmark.cli import common
 from earmark.errors import SourceError
 from earmark.moments import format_time
-from earmark.types import Clip, Hit
 
 if TYPE_CHECKING:
     from earmark.library import Library
+    from earmark.types import Clip, Hit
 
 MICROPHONE = "mic"
 

@@ -17,7 +17,7 @@ from earmark import where
 from earmark.encoders import fingerprint
 from earmark.errors import UsageError
 from earmark.identify.overlap import Overlap
-from earmark.library import pairs
+from earmark.library import pairs, short_proof
 from earmark.types import Store, Track
 
 LOSSLESS = ("flac", "alac", "wavpack", "tta", "tak", "ape", "mlp", "truehd", "pcm_", "wmalossless")
@@ -120,7 +120,7 @@ def find(store: Store, *, filter_: str | None = None, min_overlap: float = 0.5) 
         for a, b, found in pairs.compare(store, chosen):
             first, second = store.tracks([a, b])
             likeness = _likeness(first, second, found, min_overlap)
-            if likeness is not None:
+            if likeness is not None and short_proof.proved(first, second, found):
                 likenesses.append(likeness)
     return Duplicates(tuple(_groups(store, likenesses)), by_sound)
 

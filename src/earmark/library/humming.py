@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from earmark.library.hits import Hits, Renderer
 from earmark.library.probes import AudioLike
 from earmark.library.questions import name_of
 from earmark.melody import matching, votes, windows
+from earmark.melody.align import Path
 from earmark.melody.confidence import ACCEPTED, confidence_of
 from earmark.melody.matching import Aligned, Found
 from earmark.melody.notes import HOP, contour_of_notes, shorten_rests
@@ -35,6 +37,9 @@ MOST_PIECES = 8
 """Pieces of a long hum that are looked at, evenly spread over it."""
 
 MOST_SECONDS = 3600.0
+
+DRAWN = 10
+"""Hits whose contours are given: each costs a few milliseconds."""
 
 NEIGHBORS = 400
 """Rows that each window of a hum looks at."""
@@ -69,7 +74,7 @@ def hum(
     show: Renderer | None = None,
 ) -> Hits:
     """Tell which tunes a hum may be; see `Library.hum`."""
-    encoder = _encoder(store, get_encoder)
+    encoder = melody_encoder(store, get_encoder)
     tracks = None if filter_ is None else store.track_ids(where.parse(filter_))
     query = {"audio": name_of(source), "k": k, "confidence": confidence}
     if starts:
@@ -79,7 +84,9 @@ def hum(
     if reason := matching.has_tune(trimmed):
         return Hits((), query | {"reason": reason}, show)
     pieces = [
-        _Piece(offset + (before + at) * HOP, part, _look(store, encoder, part, tracks, starts))
+        _Piece(
+            offset + (before + at) * HOP, part, look(store, encoder, part, tracks, starts=starts)
+        )
         for at, part in _cut(trimmed)
     ]
     ranked = _best_of(pieces)
@@ -88,7 +95,9 @@ def hum(
     return Hits(_hits(store, ranked[:k], show), query, show)
 
 
-def contour_of(source: AudioLike, *, salvage: bool = False) -> tuple[Float32Array, float]:
+def contour_of(
+    source: AudioLike, *, salvage: bool = False, mixtures: bool = False
+) -> tuple[Float32Array, float]:
     """Return the contour of a hum (sound, or a score), and where it begins in its source."""
     moment = probes.as_moment(source)
     if moment is not None and is_score(moment.source):
@@ -98,7 +107,7 @@ def contour_of(source: AudioLike, *, salvage: bool = False) -> tuple[Float32Arra
         line = contour_of_notes(shorten_rests(read_score(data, moment.source).notes))
         last = None if moment.end is None else round(moment.end / HOP)
         return line[round(moment.start / HOP) : last], moment.start
-    tracker = Tracker()
+    tracker = Tracker(mixtures=mixtures)
     from earmark.melody import pitch
 
     start, heard = 0.0, 0
@@ -114,7 +123,8 @@ def contour_of(source: AudioLike, *, salvage: bool = False) -> tuple[Float32Arra
     return tracker.finish().contour, start
 
 
-def _encoder(store: Store, get_encoder: GetEncoder) -> Melody:
+def melody_encoder(store: Store, get_encoder: GetEncoder) -> Melody:
+    """Return the encoder of a library's melodies.  Raises `QueryError` if it has none."""
     if melody.NAME not in store.encoders():
         raise QueryError(
             "this library must have melodies to be hummed at, but has none",
@@ -140,11 +150,12 @@ def _cut(line: Float32Array) -> list[tuple[int, Float32Array]]:
     return pieces
 
 
-def _look(
+def look(
     store: Store,
     encoder: Melody,
     line: Float32Array,
     tracks: Int64Array | None,
+    *,
     starts: bool,
 ) -> Aligned:
     """Find and align the candidates of one piece."""
@@ -178,14 +189,18 @@ def stored_contour(store: Store, track: int) -> Float32Array:
 
 
 def _best_of(pieces: Sequence[_Piece]) -> list[tuple[float, Found, _Piece]]:
-    """Each tune once, where it lies best, by confidence, then cost."""
-    found: dict[int, tuple[float, Found, _Piece]] = {}
+    """Each tune once, where it lies best: nearest first, with confidences that do not rise."""
+    found: dict[int, tuple[Found, _Piece]] = {}
     for piece in pieces:
         for one in piece.aligned.found:
-            sure = piece.confidence(one)
-            if one.track not in found or sure > found[one.track][0]:
-                found[one.track] = (sure, one, piece)
-    return sorted(found.values(), key=lambda item: (-item[0], item[1].cost))
+            if one.track not in found or one.cost < found[one.track][0].cost:
+                found[one.track] = (one, piece)
+    ranked: list[tuple[float, Found, _Piece]] = []
+    most = 1.0
+    for one, piece in sorted(found.values(), key=lambda pair: pair[0].cost):
+        most = min(most, piece.confidence(one))
+        ranked.append((most, one, piece))
+    return ranked
 
 
 def _hits(
@@ -193,37 +208,53 @@ def _hits(
 ) -> tuple[Hit, ...]:
     tracks = {t.id: t for t in store.tracks([found.track for _, found, _ in ranked])}
     hits = []
-    for sure, found, piece in ranked:
+    for rank, (sure, found, piece) in enumerate(ranked):
         track = tracks.get(found.track)
         if track is None:
             continue
-        path = piece.aligned.path(found)
-        inside = (path.target_times >= 0) & (path.target_times <= track.duration)
-        times = path.target_times[inside] if inside.any() else np.zeros(1)
-        heard = path.query_times[inside] if inside.any() else np.zeros(1)
-        query = piece.aligned.query.pitches - found.key
-        details = {
+        details: dict[str, Any] = {
             "confidence": round(sure, 4),
             "key_shift": round(found.key, 2),
             "tempo_ratio": round(1 / found.ratio, 3),
             "distance": round(found.distance, 3),
-            "contour": {
-                "times": np.round(piece.begin + path.query_times, 2).tolist(),
-                "query": np.round(query, 2).tolist(),
-                "target": np.round(query - path.residuals, 2).tolist(),
-            },
         }
+        seconds = len(piece.line) * HOP
+        place = (found.start, found.end, 0.0, seconds)
+        if rank < DRAWN:
+            path = piece.aligned.path(found)
+            details["contour"] = _contours(piece, found, path)
+            place = _ends(path, track.duration)
+        start, end, first, last = place
         hits.append(
             Hit(
                 track=track,
                 score=sure,
-                start=round(max(0.0, float(times[0])), 3),
-                end=round(min(track.duration, float(times[-1]) + HOP), 3),
-                query_start=round(piece.begin + float(heard[0]), 3),
-                query_end=round(piece.begin + float(heard[-1]) + HOP, 3),
+                start=round(min(max(0.0, start), track.duration), 3),
+                end=round(max(0.0, min(track.duration, end)), 3),
+                query_start=round(piece.begin + first, 3),
+                query_end=round(piece.begin + last, 3),
                 by=melody.NAME,
                 details=details,
                 show=None if show is None else lambda hit: show([hit]),
             )
         )
     return tuple(hits)
+
+
+def _contours(piece: _Piece, found: Found, path: Path) -> dict[str, list[float]]:
+    """The hum in the tune's key, and the tune, over the seconds of the hum."""
+    query = (piece.aligned.query.pitches - found.key).astype(np.float64)
+    return {
+        "times": np.round(piece.begin + path.query_times, 2).tolist(),
+        "query": np.round(query, 2).tolist(),
+        "target": np.round(query - path.residuals, 2).tolist(),
+    }
+
+
+def _ends(path: Path, duration: float) -> tuple[float, float, float, float]:
+    """Start and end in the tune and in the hum, in seconds, of the part inside the tune."""
+    inside = (path.target_times >= 0) & (path.target_times <= duration)
+    if not inside.any():
+        return 0.0, 0.0, 0.0, 0.0
+    times, heard = path.target_times[inside], path.query_times[inside]
+    return float(times[0]), float(times[-1]) + HOP, float(heard[0]), float(heard[-1]) + HOP

@@ -16,11 +16,11 @@ import numpy as np
 from earmark.melody.notes import HOP
 from earmark.types import Float32Array
 
-ACCEPTED = 0.5
+ACCEPTED = 0.55
 """Least probability of the best hit; below it, there is no match."""
 
-_BIAS = -12.19
-_WEIGHTS = (-1.73, 15.86, 1.40, 1.64, 11.16)
+_BIAS = -11.74
+_WEIGHTS = (-1.29, 14.29, 1.31, 1.49, 11.91)
 """Of distance, lead, length of the hum, number of candidates, spread."""
 
 _NEXT = 9

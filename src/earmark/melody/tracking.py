@@ -24,7 +24,7 @@ _ISLAND = 0.06
 """Seconds below which a voiced stretch between silences is no note."""
 
 
-_PERIODIC = 0.88
+_PERIODIC = 0.91
 """Mean strength of the best lag in loud frames, below which a block is taken for a mixture."""
 
 _LOUD = 0.1

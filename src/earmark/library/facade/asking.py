@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from earmark.errors import UsageError
-from earmark.library import answers, aspects
+from earmark.library import answers, aspects, covers
 from earmark.library.facade.core import Core, parse, show
 from earmark.library.hits import Hits
 from earmark.library.probes import AudioLike, TrackLike
@@ -86,6 +86,14 @@ class Asking(Core):
             exclude_self=exclude_self,
             exact=exact,
         )
+        if covers.asks_for_melody(question):
+            return covers.find(
+                self.store,
+                question,
+                get_encoder=self.encoder,
+                salvage=self.settings.salvage,
+                show=show,
+            )
         return answers.answer(
             self.store,
             question,
