@@ -288,11 +288,11 @@ def test_tags_of_a_clip_are_listed(tab: Tab, answers: Stand, samples: Path) -> N
 def test_a_server_with_a_token_is_used_and_played_from(
     new_tab: Callable[..., Tab], site: Site, tmp_path: Path
 ) -> None:
-    guarded = start(tmp_path, site.library, site.samples, token="open sesame to the library")
+    guarded = start(tmp_path, site.library, site.samples, token="open-sesame-to-the-library")
     try:
         page = new_tab(at=guarded).open()
         dialog = page.get_by_role("dialog", name="A token, please")
-        dialog.get_by_label("Token").fill("open sesame to the library")
+        dialog.get_by_label("Token").fill("open-sesame-to-the-library")
         dialog.get_by_role("button", name="Continue").click()
         page.locator(".row", has_text="bell_52").get_by_role("button", name="Play bell_52").click()
         until(page, "document.querySelector('.dock .time')?.textContent > '0:00.2'")
