@@ -144,3 +144,52 @@ def test_fields_of() -> None:
 def test_matches(text: str, holds: bool) -> None:
     values = {"year": 1999, "genre": "jazz", "zero": 0, "empty": ""}
     assert where.matches(where.parse(text), values) is holds
+
+
+# --- labels ------------------------------------------------------------------------------------
+
+LABELS = [("Dog", 0.4), ("Bark", 0.9), ("Rain", 0.2)]
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("tag = 'Dog'", True),
+        ("tag = 'dog'", False),
+        ("tag like 'dog'", True),
+        ("score > .8", True),
+        ("tag = 'Dog' and score > .5", False),  # Bark has the score, not Dog
+        ("score > .5 and tag = 'Dog'", False),
+        ("tag = 'Dog' and score > .3", True),
+        ("tag = 'Dog' and tag = 'Bark'", True),  # two labels
+        ("tag = 'Dog' and score > .3 and tag = 'Bark' and score > .8", True),
+        ("tag = 'Dog' and score > .3 and tag = 'Rain' and score > .8", False),
+        ("tag = 'Dog' and year > 1999 and score < .5", True),
+        ("tag = 'Dog' and score between .35 and .45", True),
+        ("tag = 'Rain' and score between .35 and .45", False),
+        ("(tag = 'Dog' or tag = 'Rain') and score > .5", False),
+        ("(tag = 'Dog' or tag = 'Bark') and score > .5", True),
+        ("not tag = 'Cat'", True),
+        ("not tag = 'Dog'", False),
+        ("not (tag = 'Dog' and score > .5)", True),
+        ("tag != 'Dog'", True),  # there is another label
+        ("tag in ('Cat', 'Bark')", True),
+        ("tag", True),
+        ("year = 2000 or tag = 'Cat'", True),
+        ("Tag = 'Dog' and SCORE > .3", True),
+    ],
+)
+def test_tests_of_score_are_about_the_label_before_them(text: str, holds: bool) -> None:
+    assert where.matches(where.parse(text), {"year": 2000}, LABELS) is holds
+
+
+def test_without_labels_tag_and_score_are_fields_like_others() -> None:
+    expr = where.parse("tag = 'mine' and score > 3")
+    assert where.matches(expr, {"tag": "mine", "score": 4})
+    assert not where.matches(expr, {"tag": "mine", "score": 4}, [])
+
+
+def test_bound_expressions_are_written_as_they_were_read() -> None:
+    text = "tag = 'Dog' and score > 0.5"
+    assert where.format(where.bind_labels(where.parse(text))) == text
+    assert where.bind_labels(where.parse("a = 1 and not b")) == where.parse("a = 1 and not b")

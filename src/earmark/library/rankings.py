@@ -237,7 +237,7 @@ def _by_words(search: Search, reading: Mapping[str, Encoder]) -> list[Ranking]:
         rankings.append(
             _of_texts(TAGS, by_labels(search.store, wishes.words, search.depth, search.where))
         )
-    options = Options(k=search.depth, tracks=search.tracks, exact=question.exact)
+    options = Options(k=FUSED_DEPTH * question.k, tracks=search.tracks, exact=question.exact)
     bad = [(_rows_of(search, wish, reading), wish.weight) for wish in wishes.unliked]
     for name, encoder in reading.items():
         liked = [

@@ -101,7 +101,10 @@ def search_rows(
     if not len(probe.rows) or (options.tracks is not None and not len(options.tracks)):
         return []
     wanted = options.k + len(options.exclude)
-    per_row = int(np.clip(10 * wanted, 64, MAX_NEIGHBORS))
+    # One row alone needs no more neighbors than give enough tracks; of several rows each that is
+    # missed makes a track's mean a bound only.
+    each, least = (3, 32) if len(probe.rows) == 1 else (10, 64)
+    per_row = int(np.clip(each * wanted, least, MAX_NEIGHBORS))
     while True:
         neighbors = store.search(
             spec.name,
