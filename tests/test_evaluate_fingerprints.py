@@ -12,8 +12,9 @@ import pytest
 from earmark.errors import UsageError
 from earmark.evaluate import fingerprint_index
 from earmark.evaluate import fingerprints as module
+from earmark.evaluate.fingerprint_files import read_bench
 from earmark.evaluate.fingerprint_index import KINDS, build_index
-from earmark.evaluate.fingerprints import Ranked, choose_ids, evaluate, read_bench, to_json
+from earmark.evaluate.fingerprints import Ranked, choose_ids, evaluate, to_json
 
 COUNTS = (40, 25, 60)
 

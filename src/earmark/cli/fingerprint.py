@@ -13,7 +13,8 @@ from earmark.cli import common
 from earmark.moments import format_time
 
 if TYPE_CHECKING:
-    from earmark.evaluate.fingerprints import Bench, Report
+    from earmark.evaluate.fingerprint_files import Bench
+    from earmark.evaluate.fingerprints import Report
     from earmark.training.nafp.generate import Progress
     from earmark.training.nafp.loop import Step
     from earmark.training.nafp.running import Settings
@@ -198,13 +199,13 @@ def evaluate(
 
     Exact is the very row of half a second, near one row beside it.  Nothing is written.
     """
-    from earmark.evaluate import fingerprint_index, fingerprints
+    from earmark.evaluate import fingerprint_files, fingerprint_index, fingerprints
     from earmark.training.nafp import running
 
     asked = _lengths(lengths)
     name = name or running.default_name(_asked(None, (), runs))
     folder = running.embeddings_of(name, checkpoint, [runs] if runs else [])
-    bench = fingerprints.read_bench(folder, skip_dummy=skip_dummy)
+    bench = fingerprint_files.read_bench(folder, skip_dummy=skip_dummy)
     ids = fingerprints.choose_ids(bench, test_ids, seed=seed)
     values = [part.values for part in bench.parts]
     index = fingerprint_index.build_index(kind, values, nprobe=nprobe)
