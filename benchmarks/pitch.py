@@ -68,8 +68,8 @@ def praat(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
 def swift(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
     from swift_f0 import SwiftF0
 
-    found = SwiftF0(fmin=62, fmax=1000).detect_from_array(clip.samples, clip.sample_rate)
-    return found.timestamps, semitones(found.pitch_hz, found.voicing)
+    found = SwiftF0().detect(clip.samples, clip.sample_rate, fmin=62, fmax=1000)
+    return found.timestamps, semitones(found.pitch_hz, found.confidence >= 0.5)
 
 
 def measure(track: Track, files: list[Path]) -> tuple[float, float, float, float]:

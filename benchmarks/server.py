@@ -185,6 +185,18 @@ def memory(pid: int) -> dict[int, float]:
     return sizes
 
 
+def cpu_seconds(pid: int) -> float:
+    """Processor seconds of a process and those below it."""
+    ticks = 0
+    for one in [pid, *children(pid)]:
+        try:
+            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
@@ -252,6 +264,7 @@ def main() -> None:
         with earmark.open(folder / "library") as lib:
             tracks = len(lib)
             rows = lib.info()["encoders"][0]["rows"]
+        print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
         print(f"{tracks} tracks, {rows} segments, {given.workers} server processes")
         measure(folder, tracks, given)
 
@@ -267,18 +280,24 @@ def measure(folder: Path, tracks: int, given: argparse.Namespace) -> None:
     process, port = start(folder, given.workers)
     try:
         one = Load(port, clip, tracks)
+        one.run(1, given.seconds / 4)  # outlines and times are at hand from here on
+        one.times.clear()
         one.report("one client", one.run(1, given.seconds / 4))
         load = Load(port, clip, tracks)
+        busy_before = cpu_seconds(process.pid)
         load.report(f"{given.clients} clients", load.run(given.clients, given.seconds))
-        before = memory(process.pid)
-        more = Load(port, clip, tracks)
-        done = 0
-        while done < given.requests:
-            more.run(given.clients, 5.0)
-            done = sum(map(len, more.times.values())) + len(more.errors)
-        after = memory(process.pid)
-        print(f"memory: {sum(before.values()):.0f} MB in {len(before)} processes, after {done} ")
-        print(f"  more questions {sum(after.values()):.0f} MB; {len(more.errors)} errors")
+        spent = cpu_seconds(process.pid) - busy_before
+        asked = sum(map(len, load.times.values()))
+        print(f"  processor: {1000 * spent / max(asked, 1):.1f} ms a question, all processes")
+        sizes, asked, errors = [], 0, 0
+        while asked < given.requests:
+            more = Load(port, clip, tracks)
+            while (done := sum(map(len, more.times.values()))) < given.requests / 5:
+                more.run(given.clients, 2.0)
+            asked, errors = asked + done, errors + len(more.errors)
+            sizes.append(sum(memory(process.pid).values()))
+        shown = ", ".join(f"{size:.0f}" for size in sizes)
+        print(f"memory: {shown} MB private, all processes, over {asked} questions; {errors} errors")
         post(port, "/api/v1/jobs", {"root": "more"})
         busy = Load(port, clip, tracks)
         busy.report("while indexing", busy.run(given.clients, given.seconds))

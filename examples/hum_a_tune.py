@@ -1,4 +1,4 @@
-"""Hum a tune in ABC notation into a WAV file, out of tune: ``hum_a_tune.py TUNE.abc OUT.wav``.
+"""Hum a tune in ABC notation, a little out of tune: ``hum_a_tune.py TUNE.abc OUT.wav``.
 
 For trying `earmark hum` without a microphone: another key, another tempo, vibrato, slides.
 """

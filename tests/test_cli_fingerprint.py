@@ -149,6 +149,20 @@ def test_any_folder_by_the_shipped_network(run, work: Path) -> None:
     ]
 
 
+def test_without_a_name(run, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    source = work / "data" / "music" / "test-query-db-500-30s"
+    made = run("generate", "--source", source, "--json")
+    assert json.loads(made[1])["encoder"] == "shipped"
+    assert json.loads(run("evaluate", "--lengths", "1", "--json")[1])["encoder"][:7] == "shipped"
+    trained = run("train", "--config", work / "run.toml", "--epochs", "1", "--json")
+    assert json.loads(trained[1])["name"] == "default", trained[2]
+    made = run("generate", "--skip-dummy", "--output", "here", "--json")
+    assert json.loads(made[1])["encoder"] == "default/0001"
+    assert Path("here/db.mm").is_file()
+
+
 def test_queries_are_made_where_a_folder_has_none(run, work: Path) -> None:
     pytest.importorskip("torch")
     source = work / "data" / "music" / "test-query-db-500-30s" / "db"
@@ -175,7 +189,6 @@ def test_the_configuration_is_printed(run, tmp_path: Path) -> None:
 
 
 def test_wrong_usage(run, work: Path) -> None:
-    refused(run("train"), "NAME")
     refused(run("train", "../x"), "name")
     refused(run("train", "x", "--set", "optimizer.bach=3"), "bach", "'batch'")
     refused(run("train", "x", "--config", "none.toml"), "none.toml")

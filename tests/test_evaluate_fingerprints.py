@@ -12,8 +12,9 @@ import pytest
 from earmark.errors import UsageError
 from earmark.evaluate import fingerprint_index
 from earmark.evaluate import fingerprints as module
+from earmark.evaluate.fingerprint_files import read_bench
 from earmark.evaluate.fingerprint_index import KINDS, build_index
-from earmark.evaluate.fingerprints import choose_ids, evaluate, read_bench, to_json
+from earmark.evaluate.fingerprints import Ranked, choose_ids, evaluate, to_json
 
 COUNTS = (40, 25, 60)
 
@@ -151,6 +152,7 @@ def test_candidates_never_run_from_one_track_into_the_next(tmp_path: Path) -> No
     crossing = run(tmp_path, ids=str(tmp_path / "ids.txt"), lengths=(4,))
     assert crossing["top1_exact"] == {"4": 0.0}
     assert "top1_track" not in crossing
+    assert crossing["threshold"] == {}
 
 
 def test_a_later_row_leads_to_where_the_query_begins(folder: Path) -> None:
@@ -182,6 +184,29 @@ def test_golden_shares() -> None:
     assert shares["top1_near"] == pytest.approx(1 / 3)
     assert shares["top3_near"] == pytest.approx(2 / 3)
     assert shares["top3_exact"] == pytest.approx(1 / 3)
+
+
+def test_golden_threshold() -> None:
+    ends = np.repeat([50, 100], 50)
+    ranked = [
+        Ranked(np.array([10, 60]), np.array([0.9, 0.5], np.float32)),  # right, and sure
+        Ranked(np.array([11, 70]), np.array([0.55, 0.4], np.float32)),  # near, not sure enough
+        Ranked(np.array([60, 12]), np.array([0.6, 0.5], np.float32)),  # wrong
+        Ranked(np.array([], np.int64), np.array([], np.float32)),
+    ]
+    threshold, recall = module._believed(ranked, np.array([10, 12, 12, 13]), ends)
+    assert threshold == pytest.approx(0.6)
+    assert recall == 0.25
+
+
+def test_strangers_are_told_from_friends(folder: Path) -> None:
+    rows = np.fromfile(folder / "db.mm", np.float32).reshape(-1, 16)
+    store(folder, "query", noisy(rows, 0.2), COUNTS)
+    found = run(folder)
+    assert found["recall_2fa"]["19"] == 1.0
+    assert 0.0 < found["threshold"]["19"] < found["threshold"]["3"] < 1.0
+    store(folder, "query", unit(sum(COUNTS), seed=123), COUNTS)
+    assert max(run(folder)["recall_2fa"].values()) < 0.05
 
 
 def test_evaluation_only_reads(folder: Path) -> None:

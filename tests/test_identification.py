@@ -212,6 +212,8 @@ def test_a_cue_sheet(library, folder, tmp_path, capsys):
     assert cli.run([*command, "--cue", "-", *where]) == 0
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert lines[:4] == ['TITLE "mix.wav"', 'FILE "mix.wav" WAVE', "TRACK 01 AUDIO", lines[3]]
+    assert cli.run([*command, *where, "--all"]) == 0
+    assert "0:12.3" in capsys.readouterr().out
     starts = [line for line in lines if line.startswith("INDEX 01")]
     assert [s[9:14] for s in starts] == ["00:12", "00:36"]
     cue = tmp_path / "mix.cue"

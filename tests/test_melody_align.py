@@ -104,7 +104,7 @@ def test_match_finds_place_key_and_tempo(key, ratio):
     assert best.track == 25
     assert best.distance < 0.25 < aligned.found[1].distance
     assert best.key == pytest.approx(key, abs=0.3)
-    path = aligned.path(best)
+    path = aligned.paths([best])[0]
     assert path.target_times[0] == pytest.approx(tunes[25][10, 0], abs=0.35)
     assert path.target_times[-1] == pytest.approx(tunes[25][25, 1], abs=0.35)
     assert np.median(np.abs(path.residuals)) < 0.2

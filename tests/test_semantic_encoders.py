@@ -328,6 +328,14 @@ def test_backends_agree(clap: clap_module.Clap, backend: str) -> None:
     assert converting.least_cosine(exact, found) > 0.99999
 
 
+def test_workers_are_as_many_as_fit_into_memory() -> None:
+    affordable = encoders.affordable_workers
+    assert affordable(("timbre",), 16, megabytes=100) == 16
+    assert affordable(("clap", "timbre"), 16, megabytes=2400) == 2
+    assert affordable(("clap", "panns"), 16, megabytes=2400) == 1
+    assert affordable(("clap",), 16, megabytes=0) == 1
+
+
 # --- PANNs and VGGish --------------------------------------------------------------------------
 
 

@@ -19,24 +19,27 @@ RATE = 22050
 def stroke(seed: int) -> np.ndarray:
     """A drum: the same tone and decay each time, with other noise."""
     rng = np.random.default_rng(seed)
-    time = np.arange(int(1.5 * RATE)) / RATE
-    body = np.sin(2 * np.pi * 180 * time) * np.exp(-4 * time)
-    rattle = rng.normal(size=len(time)) * np.exp(-6 * time)
+    time = np.arange(int(3.5 * RATE)) / RATE
+    body = np.sin(2 * np.pi * 180 * time) * np.exp(-1.5 * time)
+    rattle = rng.normal(size=len(time)) * np.exp(-2 * time)
     return (0.5 * body + 0.3 * rattle).astype(np.float32)
 
 
 def test_correlation_of_a_sound_with_itself_late_and_quiet_is_one() -> None:
     sound = stroke(1)
     late = np.concatenate([np.zeros(700, np.float32), 0.1 * sound])
-    assert short_proof.correlation(sound, late) == pytest.approx(1.0, abs=1e-3)
+    alike, lag = short_proof.correlation(late, sound)
+    assert alike == pytest.approx(1.0, abs=1e-3)
+    assert lag == 700
+    assert short_proof.correlation(sound, late)[1] == -700
 
 
 def test_correlation_of_silence_is_none() -> None:
-    assert short_proof.correlation(stroke(1), np.zeros(100, np.float32)) == 0.0
+    assert short_proof.correlation(stroke(1), np.zeros(100, np.float32)) == (0.0, 0)
 
 
 def test_correlation_of_two_strokes_is_low_although_their_tone_is_one() -> None:
-    assert short_proof.correlation(stroke(1), stroke(2)) < 0.5
+    assert short_proof.correlation(stroke(1), stroke(2))[0] < 0.5
 
 
 @pytest.fixture
@@ -58,8 +61,11 @@ def shared(a: earmark.Track, b: earmark.Track) -> Overlap:
 def test_strokes_are_not_copies_but_an_mp3_is(drums: earmark.Library, tmp_path: Path) -> None:
     first, second = drums.track(tmp_path / "stroke_1.wav"), drums.track(tmp_path / "stroke_2.wav")
     copy = drums.track(tmp_path / "copy.mp3")
-    assert short_proof.proved(second, copy, shared(second, copy))
-    assert not short_proof.proved(first, copy, shared(first, copy))
+    proof = short_proof.prove(second, copy, shared(second, copy))
+    assert proof is not None
+    assert abs(proof[0].offset) < 0.1
+    assert proof[1] > 0.9
+    assert short_proof.prove(first, copy, shared(first, copy)) is None
     groups = drums.duplicates()
     found = {Path(str(t.path)).name for group in groups for t in group.tracks}
     assert {"stroke_2.wav", "quiet.wav"} <= found <= {"stroke_2.wav", "quiet.wav", "copy.mp3"}
@@ -71,5 +77,6 @@ def test_what_is_gone_proves_nothing_and_long_stretches_need_no_proof(
     second, copy = drums.track(tmp_path / "stroke_2.wav"), drums.track(tmp_path / "copy.mp3")
     (tmp_path / "copy.mp3").unlink()
     overlap = shared(second, copy)
-    assert not short_proof.proved(second, copy, overlap)
-    assert short_proof.proved(second, copy, dataclasses.replace(overlap, a_end=60.0))
+    assert short_proof.prove(second, copy, overlap) is None
+    long = dataclasses.replace(overlap, a_end=60.0)
+    assert short_proof.prove(second, copy, long) == (long, long.confidence)

@@ -477,6 +477,19 @@ def test_a_failure_of_a_known_track_keeps_the_track(store: LocalStore) -> None:
     assert known.encoders == {"enc"}
 
 
+def test_all_ids_are_those_of_the_last_commit(store):
+    ids = fill(store, 3)
+    for _ in range(2):
+        found = store.track_ids()
+        assert found.tolist() == ids
+        found[0] = 99  # the caller's own
+    with store.reading():
+        more = fill(store, 2, start=5)
+        assert store.track_ids().tolist() == ids
+        assert store.count() == 3
+    assert store.track_ids().tolist() == [*ids, *more]
+
+
 # --- times at hand -----------------------------------------------------------------------------
 
 

@@ -45,6 +45,9 @@ class Settings:
         their length if that is more.
     feature_cache_mb : int
         Most that features computed on demand may occupy, in MB.
+    model_memory_mb : int
+        Most that the networks of all workers may occupy, in MB, where the number of workers is
+        not given.
     salvage : bool
         Keep what can be decoded of files that are cut off or damaged.
     seed : int
@@ -70,6 +73,7 @@ class Settings:
     workers: int = 0
     file_time_limit: float = 120.0
     feature_cache_mb: int = 1024
+    model_memory_mb: int = 2400
     salvage: bool = False
     seed: int = 0
     timbre_profile: str = "default"
@@ -85,6 +89,10 @@ class Settings:
         if not self.file_time_limit > 0:
             raise SettingError(
                 f"EARMARK_FILE_TIME_LIMIT must be more than 0 seconds, got {self.file_time_limit}"
+            )
+        if self.model_memory_mb < 0:
+            raise SettingError(
+                f"EARMARK_MODEL_MEMORY_MB must be 0 or more, got {self.model_memory_mb}"
             )
         if self.feature_cache_mb < 0:
             raise SettingError(

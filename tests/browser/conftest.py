@@ -196,7 +196,7 @@ def watched(context: Any, site: Site) -> Tab:
 
     tab.page.on("console", heard)
     tab.page.on("pageerror", lambda error: tab.errors.append(str(error)))
-    tab.page.set_default_timeout(20_000)
+    tab.page.set_default_timeout(40_000)
     return tab
 
 
@@ -235,7 +235,7 @@ def tab(new_tab: Callable[..., Tab]) -> Tab:
     return new_tab()
 
 
-def until(page: Any, expression: str, seconds: float = 20) -> None:
+def until(page: Any, expression: str, seconds: float = 45) -> None:
     """Wait until it holds; from out here, since the page's policy refuses evaluated strings."""
     ends = time.monotonic() + seconds
     while not page.evaluate(expression):

@@ -31,11 +31,12 @@ def violations(page: Any) -> list[str]:
 
 @pytest.mark.parametrize(("dark", "phone"), LOOKS, ids=NAMES)
 def test_answers_and_player(new_tab: Callable[..., Tab], dark: bool, phone: bool) -> None:
-    page = new_tab(dark=dark, phone=phone).open("/?q=piece")
+    page = new_tab(dark=dark, phone=phone).open("/?like=1&a.pitch=0.5")
     page.locator(".row .play").first.click()
     page.get_by_role("region", name="Player").wait_for()
     page.keyboard.press("l")
-    page.wait_for_timeout(700)
+    page.get_by_role("button", name="Spectrogram").click()
+    page.wait_for_timeout(900)
     assert violations(page) == []
 
 

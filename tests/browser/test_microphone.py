@@ -151,3 +151,33 @@ def test_music_heard_by_the_microphone_is_identified(
         assert tab.errors == []
     finally:
         site.stop()
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_a_hum_finds_its_tune_and_shows_both_contours(
+    microphone: Listening, data_dir: Path, tmp_path: Path
+) -> None:
+    import librosa
+    import soundfile
+
+    tunes = tmp_path / "tunes"
+    tunes.mkdir()
+    for one in sorted((data_dir / "melodies_midi").glob("*.mid")):
+        (tunes / one.name).symlink_to(one.resolve())
+    earmark(tmp_path, "index", str(tunes), "-l", str(tmp_path / "lib"), "--encoders", "melody")
+    heard = tmp_path / "heard.wav"
+    samples, _ = librosa.load(str(data_dir / "hums" / "q_08d21d_00013.ogg"), sr=48000)
+    soundfile.write(heard, samples, 48000, subtype="PCM_16")
+    site = start(tmp_path, tmp_path / "lib", tunes)
+    try:
+        tab = microphone(heard, site)
+        page = tab.open()
+        page.locator(".row").first.wait_for()
+        recorded(page, "Which tune?", 8).get_by_role("button", name="Use it").click()
+        page.locator("figure.contours").first.wait_for(timeout=60_000)
+        assert "00013" in page.locator(".row h2").all_inner_texts()[:3]
+        assert page.locator("figure.contours").first.locator("path").count() == 2
+        assert tab.errors == []
+    finally:
+        site.stop()

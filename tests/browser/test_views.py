@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from .conftest import Site, Stand, Tab, until
+from .conftest import Site, Stand, Tab, earmark, start, until
 
 pytestmark = pytest.mark.browser
 
@@ -136,6 +138,46 @@ def test_a_library_without_a_map_says_how_to_make_one(tab: Tab, answers: Stand) 
     page.get_by_text("earmark map", exact=True).wait_for()
 
 
+def test_the_map_that_a_library_made_is_shown(
+    new_tab: Callable[..., Tab], samples: Path, tmp_path: Path
+) -> None:
+    library = tmp_path / "library"
+    earmark(tmp_path, "index", str(samples / "notes"), "-l", str(library), "--encoders", "timbre")
+    earmark(tmp_path, "map", "-l", str(library))
+    site = start(tmp_path, library, samples)
+    try:
+        page = new_tab(at=site).open("/?view=map")
+        until(page, "document.querySelector('.landscape')?.dataset.frames > 0")
+        assert "40 points" in page.locator(".map-tools").inner_text()
+        page.get_by_role("application").press("Enter")
+        page.get_by_role("region", name="Player").wait_for()
+        if page.locator(".clusters button").count():
+            page.locator(".clusters button").first.click()
+    finally:
+        site.stop()
+
+
+def test_real_copies_are_found_and_listed(
+    new_tab: Callable[..., Tab], samples: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    for name in ("song.wav", "again.wav"):
+        shutil.copy(samples / "song.wav", folder / name)
+    shutil.copy(samples / "piece.wav", folder)
+    library = tmp_path / "library"
+    earmark(tmp_path, "index", str(folder), "-l", str(library), "--encoders", "fingerprint")
+    site = start(tmp_path, library, folder)
+    try:
+        page = new_tab(at=site).open("/?view=duplicates")
+        page.locator(".twin").nth(1).wait_for(timeout=60_000)
+        names = page.locator(".twin h3").all_inner_texts()
+        assert sorted(name.split()[0] for name in names) == ["again.wav", "song.wav"]
+        assert page.locator(".twin .badge").count() == 1
+    finally:
+        site.stop()
+
+
 def test_a_playlist_from_one_sound_to_another(tab: Tab, answers: Stand) -> None:
     answers(tab, "library", able(tab.site, "playlist"))
     if not tab.site.json("/api/v1/library")["can"].get("playlist"):
@@ -241,6 +283,25 @@ def test_tags_of_a_clip_are_listed(tab: Tab, answers: Stand, samples: Path) -> N
     page.get_by_role("radio", name="What is it?").check(force=True)
     page.get_by_text("83 %").wait_for()
     assert page.get_by_role("table").get_by_role("row").count() == 3
+
+
+def test_a_server_with_a_token_is_used_and_played_from(
+    new_tab: Callable[..., Tab], site: Site, tmp_path: Path
+) -> None:
+    guarded = start(tmp_path, site.library, site.samples, token="open-sesame-to-the-library")
+    try:
+        page = new_tab(at=guarded).open()
+        dialog = page.get_by_role("dialog", name="A token, please")
+        dialog.get_by_label("Token").fill("open-sesame-to-the-library")
+        dialog.get_by_role("button", name="Continue").click()
+        page.locator(".row", has_text="bell_52").get_by_role("button", name="Play bell_52").click()
+        until(page, "document.querySelector('.dock .time')?.textContent > '0:00.2'")
+        drag = page.get_by_role("region", name="Player").get_by_role("link")
+        drag.hover()
+        until(page, "document.querySelector('.dock .drag').href.includes('ticket=')")
+        assert page.request.get(drag.evaluate("link => link.href")).ok
+    finally:
+        guarded.stop()
 
 
 def test_a_token_is_asked_for_and_used(tab: Tab, answers: Stand) -> None:

@@ -188,6 +188,16 @@ def test_tracks_are_not_sent_twice(client, own_library, asks):
     assert changed.headers["etag"] != first.headers["etag"]
 
 
+def test_a_search_is_not_answered_twice(asks, own_library):
+    own = asks(own_library)
+    first = own.get(f"{API}/search?text=ada")
+    tag = {"if-none-match": first.headers["etag"]}
+    assert own.get(f"{API}/search?text=ada", headers=tag).status_code == 304
+    assert own.get(f"{API}/search?text=song", headers=tag).status_code == 200
+    own.delete(f"{API}/tracks/1")
+    assert own.get(f"{API}/search?text=ada", headers=tag).status_code == 200
+
+
 def test_facets(client):
     fields = {f["name"]: f for f in client.get(f"{API}/facets").json()["fields"]}
     assert {v["value"]: v["count"] for v in fields["genre"]["values"]} == {"jazz": 2, "rock": 2}

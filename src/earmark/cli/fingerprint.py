@@ -13,7 +13,8 @@ from earmark.cli import common
 from earmark.moments import format_time
 
 if TYPE_CHECKING:
-    from earmark.evaluate.fingerprints import Bench, Report
+    from earmark.evaluate.fingerprint_files import Bench
+    from earmark.evaluate.fingerprints import Report
     from earmark.training.nafp.generate import Progress
     from earmark.training.nafp.loop import Step
     from earmark.training.nafp.running import Settings
@@ -79,7 +80,7 @@ def train(
     epochs: int | None,
     print_config: bool,
 ) -> int:
-    """Train the run NAME, from its latest checkpoint if it has one.
+    """Train the run NAME ('default'), from its latest checkpoint if it has one.
 
     Exit code 1: it was trained, but some files could not be used.
     """
@@ -87,11 +88,11 @@ def train(
 
     asked = _asked(config, options, runs, preset or "")
     if print_config:
-        print(config_file.to_toml(running.resolve(name or "run", asked)), end="")
+        print(config_file.to_toml(running.resolve(name or running.DEFAULT, asked)), end="")
         return 0
-    if name is None:
-        raise click.UsageError("Missing argument 'NAME'.")
-    trained = running.train(name, asked, resume=resume, epochs=epochs, on_step=_on_step())
+    trained = running.train(
+        name or running.DEFAULT, asked, resume=resume, epochs=epochs, on_step=_on_step()
+    )
     if as_json:
         common.print_json(trained.to_json())
     else:
@@ -102,10 +103,12 @@ def train(
 
 
 @fingerprint.command()
-@click.argument("name")
+@click.argument("name", required=False)
 @click.argument("checkpoint", required=False, default="latest")
 @click.option("--source", type=_FILE, help="Any folder of recordings, in place of the test set.")
-@click.option("--to", "target", type=_FILE, help="Where to write [embeddings/ in the run].")
+@click.option(
+    "--to", "--output", "target", type=_FILE, help="Where to write [embeddings/ in the run]."
+)
 @click.option("--skip-dummy", is_flag=True, help="Leave the many others out.")
 @click.option("--no-queries", is_flag=True, help="Make no queries where the set has none.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
@@ -115,7 +118,7 @@ def train(
 def generate(
     library: str | None,
     as_json: bool,
-    name: str,
+    name: str | None,
     checkpoint: str,
     source: Path | None,
     target: Path | None,
@@ -128,14 +131,16 @@ def generate(
 ) -> int:
     """Write the fingerprints of a test set by the run NAME ('shipped': the package's network).
 
-    Writes db.mm, query.mm and dummy_db.mm (float32) with their shapes; goes on where it was
-    stopped.  CHECKPOINT is a number.  Exit code 1: some files could not be used.
+    Without NAME the run 'default', or the package's network where there is none.  Writes db.mm,
+    query.mm and dummy_db.mm (float32) with their shapes; goes on where it was stopped.
+    CHECKPOINT is a number.  Exit code 1: some files could not be used.
     """
     from earmark.training.nafp import running
 
+    asked = _asked(config, options, runs)
     made = running.generate(
-        name,
-        _asked(config, options, runs),
+        name or running.default_name(asked),
+        asked,
         which=checkpoint,
         source=source,
         target=target,
@@ -158,7 +163,7 @@ def generate(
 
 
 @fingerprint.command()
-@click.argument("name", metavar="NAME_OR_FOLDER")
+@click.argument("name", metavar="[NAME_OR_FOLDER]", required=False)
 @click.argument("checkpoint", required=False, default="latest")
 @click.option("--runs", metavar="DIR", default="", help="Where runs lie [fingerprints].")
 @click.option("--index", "kind", default="ivfpq", show_default=True, help="l2, ivf, ivfpq, ...")
@@ -179,7 +184,7 @@ def generate(
 def evaluate(
     library: str | None,
     as_json: bool,
-    name: str,
+    name: str | None,
     checkpoint: str,
     runs: str,
     kind: str,
@@ -194,12 +199,13 @@ def evaluate(
 
     Exact is the very row of half a second, near one row beside it.  Nothing is written.
     """
-    from earmark.evaluate import fingerprint_index, fingerprints
-    from earmark.training.nafp.running import embeddings_of
+    from earmark.evaluate import fingerprint_files, fingerprint_index, fingerprints
+    from earmark.training.nafp import running
 
     asked = _lengths(lengths)
-    folder = embeddings_of(name, checkpoint, [runs] if runs else [])
-    bench = fingerprints.read_bench(folder, skip_dummy=skip_dummy)
+    name = name or running.default_name(_asked(None, (), runs))
+    folder = running.embeddings_of(name, checkpoint, [runs] if runs else [])
+    bench = fingerprint_files.read_bench(folder, skip_dummy=skip_dummy)
     ids = fingerprints.choose_ids(bench, test_ids, seed=seed)
     values = [part.values for part in bench.parts]
     index = fingerprint_index.build_index(kind, values, nprobe=nprobe)
@@ -222,6 +228,9 @@ def _lengths(text: str) -> tuple[int, ...]:
     return lengths
 
 
+_LABELS = {"recall_2fa": "sure *"}
+
+
 def _table(report: Report, bench: Bench, document: dict[str, Any]) -> str:
     """Shares in percent, a column a length."""
     lengths = list(report.queries)
@@ -229,13 +238,15 @@ def _table(report: Report, bench: Bench, document: dict[str, Any]) -> str:
     rows = [["", *seconds], ["queries", *(str(report.queries[n]) for n in lengths)]]
     for name, by in report.metrics.items():
         shares = [f"{100 * by[n]:.1f}" if n in by else "-" for n in lengths]
-        rows.append([name.replace("_", " ").replace("top", "top-"), *shares])
+        rows.append([_LABELS.get(name, name.replace("_", " ").replace("top", "top-")), *shares])
     facts = ", ".join(f"{k} {v}" for k, v in document["index_parameters"].items())
     head = [
         f"encoder {bench.encoder}; {bench.size} rows; seed {document['seed']}",
         f"index {document['index']}" + (f" ({facts})" if facts else ""),
     ]
     lines = [f"{row[0]:<12}" + "".join(f"{cell:>8}" for cell in row[1:]) for row in rows]
+    if "recall_2fa" in report.metrics:
+        lines.append("* first near, and surer than 98 % of answers without the right recording")
     return "\n".join([*head, *lines])
 
 

@@ -41,12 +41,18 @@ def row(hit: Hit) -> list[str]:
     """What a table says of a hit."""
     from earmark.cli import tables
 
-    return [
-        f"{hit.score:.2f}",
-        f"{format_time(hit.query_start or 0)}-{format_time(math.ceil(hit.query_end or 0))}",
-        tables.moment(hit),
-        tables.describe(hit.track),
-    ]
+    heard = f"{format_time(hit.query_start or 0)}-{format_time(math.ceil(hit.query_end or 0))}"
+    moment = tables.moment(hit)
+    if hit.exact:
+        heard = _exact(hit.query_start, hit.query_end)
+        moment = _exact(hit.start, hit.end)
+    return [f"{hit.score:.2f}", heard, moment, tables.describe(hit.track)]
+
+
+def _exact(start: float | None, end: float | None) -> str:
+    """A range to the hundredth of a second."""
+    times = [round(100 * max(0.0, time or 0.0)) for time in (start, end)]
+    return "-".join(f"{format_time(time // 100)}.{time % 100:02}" for time in times)
 
 
 def run(lib: Library, asked: Asked) -> int:

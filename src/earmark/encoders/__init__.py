@@ -36,6 +36,9 @@ _BUILTIN: Mapping[str, str] = {
 _NEEDS_FILES = frozenset({"clap", "efficientat", "panns", "vggish"})
 """Encoders of published networks: their makers also take the settings."""
 
+_MEGABYTES: Mapping[str, int] = {"clap": 850, "panns": 800, "vggish": 700, "efficientat": 150}
+"""Memory of a process that encodes with a network, measured (``benchmarks/semantic.py``)."""
+
 _COMPANIONS: Mapping[str, tuple[str, ...]] = {"fingerprint": ("spectral",)}
 """Encoders that are always used with another: together they settle what neither does alone."""
 
@@ -117,6 +120,27 @@ def with_companions(chosen: Iterable[str]) -> tuple[str, ...]:
     """
     wanted = [name for one in chosen for name in (one, *_COMPANIONS.get(one, ()))]
     return tuple(dict.fromkeys(wanted))
+
+
+def affordable_workers(chosen: Iterable[str], workers: int, *, megabytes: int) -> int:
+    """Return how many worker processes may hold these encoders at once: at least one.
+
+    Parameters
+    ----------
+    chosen : iterable of str
+        Names of encoders.
+    workers : int
+        The most that are wanted.
+    megabytes : int
+        The most that the networks of all workers may take.
+
+    Examples
+    --------
+    >>> affordable_workers(("clap", "timbre"), 16, megabytes=2500)
+    2
+    """
+    each = sum(_MEGABYTES.get(name, 0) for name in set(chosen))
+    return max(1, min(workers, megabytes // each)) if each else workers
 
 
 def with_fit_note(state: State, tracks: int) -> dict[str, AnyArray]:

@@ -106,6 +106,11 @@ class Clap(GraphEncoder):
         self._text_vector = lru_cache(maxsize=_KEPT_TEXTS)(self._encode_one)
         self._tokenizer: Tokenizer | None = None
 
+    @property
+    def template(self) -> str:
+        """What a text is put into: part of what a kept vector of a text was made by."""
+        return self._template
+
     def encode(self, windows: Float32Array) -> Float32Array:
         """Encode windows, shape (n, 480000); see `Encoder`."""
         return self.outputs(windows, features)["vectors"]

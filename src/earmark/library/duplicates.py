@@ -119,8 +119,9 @@ def find(store: Store, *, filter_: str | None = None, min_overlap: float = 0.5) 
         chosen = [i for i in ids.tolist() if i not in left_out]
         for a, b, found in pairs.compare(store, chosen):
             first, second = store.tracks([a, b])
-            likeness = _likeness(first, second, found, min_overlap)
-            if likeness is not None and short_proof.proved(first, second, found):
+            proof = short_proof.prove(first, second, found)
+            likeness = None if proof is None else _likeness(first, second, *proof, min_overlap)
+            if likeness is not None:
                 likenesses.append(likeness)
     return Duplicates(tuple(_groups(store, likenesses)), by_sound)
 
@@ -152,7 +153,9 @@ def _copy(a: Track, b: Track) -> Likeness:
     return Likeness(a.id, b.id, "copy", 1.0, 0.0, a.duration, 0.0, b.duration, 0.0, 1.0)
 
 
-def _likeness(a: Track, b: Track, found: Overlap, min_overlap: float) -> Likeness | None:
+def _likeness(
+    a: Track, b: Track, found: Overlap, confidence: float, min_overlap: float
+) -> Likeness | None:
     """Say what an overlap means; None if it is too short to count."""
     a_share = (min(found.a_end, a.duration) - found.a_start) / max(a.duration, 0.1)
     b_share = (min(found.b_end, b.duration) - found.b_start) / max(b.duration, 0.1)
@@ -169,7 +172,7 @@ def _likeness(a: Track, b: Track, found: Overlap, min_overlap: float) -> Likenes
         a.id,
         b.id,
         kind,
-        found.confidence,
+        confidence,
         found.a_start,
         min(found.a_end, a.duration),
         found.b_start,

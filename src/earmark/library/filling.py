@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from earmark import executors, ingest
 from earmark.config import Settings
-from earmark.encoders import with_companions
+from earmark.encoders import affordable_workers, with_companions
 from earmark.errors import UsageError
 from earmark.library import profiles
 from earmark.sources import is_url, split_member
@@ -134,7 +134,8 @@ def add(
     """Plan and carry out a job; see `Library.add`."""
     began = time.monotonic()
     profiles.check(store, job.profile, encoders=job.encoders)
-    with closing(_executor(job.executor, job.workers, settings)) as executor:
+    workers = _workers(_encoders(store, job), job.workers, settings)
+    with closing(_executor(job.executor, workers, settings)) as executor:
         report = ingest.run(
             store,
             plan(store, job, on_progress=on_progress),
@@ -173,7 +174,7 @@ def plan(store: Store, job: Job, *, on_progress: OnProgress | None = None) -> in
     return ingest.plan(
         store,
         job.paths,
-        encoders=with_companions(job.encoders or tuple(store.encoders()) or DEFAULT_ENCODERS),
+        encoders=_encoders(store, job),
         ignore=job.ignore,
         metadata=lookup,
         prune=job.prune,
@@ -187,7 +188,7 @@ def forecast(
 ) -> Forecast:
     """Say what a job would do, and about how long it would take."""
     planned = plan(store, job, on_progress=on_progress)
-    workers = job.workers or executors.cores()
+    workers = _workers(_encoders(store, job), job.workers, settings)
     return Forecast(
         counts=planned.counts,
         failed=planned.failed,
@@ -285,6 +286,18 @@ def _mend(
         store.compact()  # drops the shards that hold the damaged rows
         done.append("dropped the damaged rows")
     return done, list(report.failed)
+
+
+def _encoders(store: Store, job: Job) -> tuple[str, ...]:
+    """Names of the encoders that a job encodes with."""
+    return with_companions(job.encoders or tuple(store.encoders()) or DEFAULT_ENCODERS)
+
+
+def _workers(names: Sequence[str], wanted: int, settings: Settings) -> int:
+    """As many workers as were asked for; else one per core, if their networks fit into memory."""
+    return wanted or affordable_workers(
+        names, executors.cores(), megabytes=settings.model_memory_mb
+    )
 
 
 def _executor(name: str, workers: int, settings: Settings) -> Any:

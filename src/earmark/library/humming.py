@@ -171,21 +171,30 @@ def look(
         most_tracks=matching.CANDIDATES,
         starts_only=starts,
     )
-    return matching.match(
-        line, lines, lambda ids: [stored_contour(store, i) for i in ids], starts=starts
-    )
+    return matching.match(line, lines, lambda ids: stored_contours(store, ids), starts=starts)
 
 
 def stored_contour(store: Store, track: int) -> Float32Array:
     """Return the contour that a track's rows keep, shape (frames,)."""
-    keys = store.keys(melody.NAME, track)
-    if not len(keys):
-        return np.zeros(0, np.float32)
-    pieces = store.vectors(melody.NAME, keys, form="refine").astype(np.float32)
-    begin = np.round(store.locate(melody.NAME, keys).starts / windows.STEP).astype(np.int64)
-    line = np.zeros((int(begin[-1]) + 1, melody.PIECE), np.float32)
-    line[begin] = pieces
-    return line.ravel()
+    return stored_contours(store, [track])[0]
+
+
+def stored_contours(store: Store, tracks: Sequence[int]) -> list[Float32Array]:
+    """Return the contours of tracks, each of shape (frames,)."""
+    keys = [store.keys(melody.NAME, track) for track in tracks]
+    every = np.concatenate([np.zeros(0, np.int64), *keys])
+    if not len(every):
+        return [np.zeros(0, np.float32) for _ in tracks]
+    pieces = store.vectors(melody.NAME, every, form="refine").astype(np.float32)
+    begin = np.round(store.locate(melody.NAME, every).starts / windows.STEP).astype(np.int64)
+    lines, at = [], 0
+    for own in keys:
+        places = begin[at : at + len(own)]
+        line = np.zeros((int(places.max(initial=-1)) + 1, melody.PIECE), np.float32)
+        line[places] = pieces[at : at + len(own)]
+        lines.append(line.ravel())
+        at += len(own)
+    return lines
 
 
 def _best_of(pieces: Sequence[_Piece]) -> list[tuple[float, Found, _Piece]]:
@@ -207,8 +216,9 @@ def _hits(
     store: Store, ranked: Sequence[tuple[float, Found, _Piece]], show: Renderer | None
 ) -> tuple[Hit, ...]:
     tracks = {t.id: t for t in store.tracks([found.track for _, found, _ in ranked])}
+    paths = _paths(ranked[:DRAWN])
     hits = []
-    for rank, (sure, found, piece) in enumerate(ranked):
+    for sure, found, piece in ranked:
         track = tracks.get(found.track)
         if track is None:
             continue
@@ -220,8 +230,8 @@ def _hits(
         }
         seconds = len(piece.line) * HOP
         place = (found.start, found.end, 0.0, seconds)
-        if rank < DRAWN:
-            path = piece.aligned.path(found)
+        path = paths.get(found.track)
+        if path is not None:
             details["contour"] = _contours(piece, found, path)
             place = _ends(path, track.duration)
         start, end, first, last = place
@@ -239,6 +249,16 @@ def _hits(
             )
         )
     return tuple(hits)
+
+
+def _paths(ranked: Sequence[tuple[float, Found, _Piece]]) -> dict[int, Path]:
+    """The paths of hits by track, those of one piece at once."""
+    paths: dict[int, Path] = {}
+    for piece in {id(p): p for _, _, p in ranked}.values():
+        own = [found for _, found, p in ranked if p is piece]
+        laid = piece.aligned.paths(own)
+        paths.update({found.track: path for found, path in zip(own, laid, strict=True)})
+    return paths
 
 
 def _contours(piece: _Piece, found: Found, path: Path) -> dict[str, list[float]]:

@@ -29,6 +29,15 @@ VOTES, SHARE = 2, 0.15
 """Votes that a pair needs along one line: so many, and so many for each row of the shorter track
 that was looked up.  One is enough for tracks with hardly any rows."""
 
+_WEIGHT = 0.1
+"""Of a vote that is just alike enough."""
+
+FEW = 12
+"""Rows below which they prove nothing: the sound itself must (`earmark.library.short_proof`)."""
+
+NEARLY_THE_SAME = 0.8
+"""Similarity from which on two tracks of few rows are worth listening to."""
+
 SURE = 0.5
 BATCH = 4096
 
@@ -57,7 +66,8 @@ def compare(store: Store, tracks: Sequence[int]) -> Iterator[tuple[int, int, Ove
     Yields
     ------
     a, b, overlap
-        Ids, the smaller first, and where they are the same.
+        Ids, the smaller first, and where they are the same.  If one has fewer than `FEW` rows the
+        overlap is a guess.
     """
     chosen = np.asarray(tracks, np.int64)
     everything = len(chosen) == store.count()
@@ -72,7 +82,8 @@ def compare(store: Store, tracks: Sequence[int]) -> Iterator[tuple[int, int, Ove
         some = order[begin:end]
         line = through_votes(votes.a_times[some], votes.b_times[some], votes.weights[some])
         pair = (int(a[begin]), int(b[begin]))
-        if (found := _proof(store, pair, line)) is not None:
+        strongest = float(votes.weights[some].max()) + ALIKE - _WEIGHT
+        if (found := _proof(store, pair, line, strongest)) is not None:
             yield *pair, found
 
 
@@ -109,7 +120,7 @@ def _asked(store: Store, rows: StoredRows, tracks: Int64Array, keys: Int64Array)
         np.where(swap, mine, theirs)[known],
         np.where(swap, their_times, my_times)[known],
         np.where(swap, my_times, their_times)[known],
-        similarity[row, column].astype(np.float64)[known] - ALIKE + 0.1,
+        similarity[row, column].astype(np.float64)[known] - ALIKE + _WEIGHT,
     )
 
 
@@ -123,14 +134,34 @@ def _joined(parts: Sequence[_Votes]) -> _Votes:
     return _Votes(*(all_of(n) for n in ("a", "b", "a_times", "b_times", "weights")))
 
 
-def _proof(store: Store, pair: tuple[int, int], line: tuple[float, float, int]) -> Overlap | None:
+def _proof(
+    store: Store, pair: tuple[int, int], line: tuple[float, float, int], strongest: float
+) -> Overlap | None:
     """Compare two tracks along a line; None unless they very probably share sound."""
     shortest = min(len(store.keys(fingerprint.NAME, track)) for track in pair)
+    if shortest < FEW:
+        return _guess(store, pair, line[0], strongest)
     if shortest > 2 * EVERY and line[2] < max(VOTES, SHARE * shortest / EVERY):
         return None
     a, b = (_rows(store, track) for track in pair)
     found = overlap(a, b, offset=line[0], speed=line[1])
     return found if found is not None and found.confidence >= SURE else None
+
+
+def _guess(store: Store, pair: tuple[int, int], offset: float, strongest: float) -> Overlap | None:
+    """What a track of few rows would share with another if it were all of it."""
+    if strongest < NEARLY_THE_SAME:
+        return None
+    (a_low, a_high), (b_low, b_high) = (_ends(store, track) for track in pair)
+    start, end = max(a_low, b_low - offset), min(a_high, b_high - offset)
+    if end <= start:
+        return None
+    return Overlap(offset, 1.0, start, end, start + offset, end + offset, 1, strongest, 0.0, 0.0)
+
+
+def _ends(store: Store, track: int) -> tuple[float, float]:
+    places = store.locate(fingerprint.NAME, store.keys(fingerprint.NAME, track))
+    return float(places.starts.min()), float(places.ends.max())
 
 
 def _rows(store: Store, track: int) -> tuple[Float64Array, Float32Array]:

@@ -10,7 +10,9 @@ candidates are the tracks nearest to each liked probe.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -203,8 +205,7 @@ def exact_matches(
                 nearest.append(distance)
             waiting.clear()
 
-    for track in tracks:
-        own = store.keys(spec.name, track)
+    for own in _keys_of(store, spec.name, tracks):
         too_many = most_rows is not None and read > 0 and read + len(own) > most_rows
         if not len(own) or too_many:
             continue
@@ -223,6 +224,20 @@ def exact_matches(
     neighbors = Neighbors(np.stack(keys, axis=1), np.stack(nearest, axis=1), exact=True)
     segments = store.locate(spec.name, neighbors.keys.ravel())
     return _merge(neighbors, segments, spec, probe, options)
+
+
+@runtime_checkable
+class Steady(Protocol):
+    """Capability of a store: many small reads at the price of one."""
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Let the reads of this thread be of one snapshot."""
+
+
+def _keys_of(store: Store, name: str, tracks: Sequence[int]) -> list[Int64Array]:
+    """The keys of each track."""
+    with store.reading() if isinstance(store, Steady) else nullcontext():
+        return [store.keys(name, track) for track in tracks]
 
 
 def _form(spec: EncoderSpec, probe: Encoded) -> tuple[str, AnyArray, RowSpec]:

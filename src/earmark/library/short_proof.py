@@ -12,6 +12,8 @@ Opus at 12 kbit/s gives .49 to .63: such copies of short sounds are not found.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from earmark import audio
@@ -28,10 +30,11 @@ ALIKE = 0.8
 
 _RATE = 8000
 _MARGIN = 0.5
+"""Rows place a stretch to half a second only."""
 
 
-def proved(a: Track, b: Track, shared: Overlap) -> bool:
-    """Tell whether what two tracks share is one recording, as far as that needs their sound.
+def prove(a: Track, b: Track, shared: Overlap) -> tuple[Overlap, float] | None:
+    """Prove what two tracks share by their sound, as far as that is needed.
 
     Parameters
     ----------
@@ -42,20 +45,34 @@ def proved(a: Track, b: Track, shared: Overlap) -> bool:
 
     Returns
     -------
-    bool
-        False also where a file cannot be read any more: a guess is no evidence.
+    Overlap and float, or None
+        What they share, placed to a sample, and the probability that it is one recording.  None
+        if it is not, and where a file cannot be read any more: a guess is no evidence.
     """
     if shared.a_end - shared.a_start >= SHORT_SECONDS:
-        return True
+        return shared, shared.confidence
+    a_from, b_from = (max(0.0, t - _MARGIN) for t in (shared.a_start, shared.b_start))
     try:
-        first = _read(a, shared.a_start, shared.a_end)
-        second = _read(b, shared.b_start, shared.b_end)
+        first = _read(a, a_from, shared.a_end + _MARGIN)
+        second = _read(b, b_from, shared.b_end + _MARGIN)
     except (AudioError, UsageError, OSError):
-        return False
-    return correlation(first, second) >= ALIKE
+        return None
+    alike, lag = correlation(first, second)
+    if alike < ALIKE:
+        return None
+    offset = b_from - a_from - lag / _RATE
+    placed = replace(
+        shared,
+        offset=offset,
+        speed=1.0,
+        b_start=max(0.0, shared.a_start + offset),
+        b_end=shared.a_end + offset,
+        similarity=alike,
+    )
+    return placed, float(1.0 / (1.0 + np.exp(-30.0 * (alike - ALIKE))))
 
 
-def correlation(a: Float32Array, b: Float32Array) -> float:
+def correlation(a: Float32Array, b: Float32Array) -> tuple[float, int]:
     """Return the largest normalised cross-correlation of two waveforms, tilted up.
 
     Parameters
@@ -65,26 +82,30 @@ def correlation(a: Float32Array, b: Float32Array) -> float:
 
     Returns
     -------
-    float
+    correlation : float
         1 where one is the other at some lag and some positive level, 0 for silence.
+    lag : int
+        How many samples later `a` has what `b` has.
     """
     first, second = (np.diff(x.astype(np.float64), n=2) for x in (a, b))
     norms = float(np.linalg.norm(first) * np.linalg.norm(second))
     if norms == 0.0:
-        return 0.0
+        return 0.0, 0
     size = 1 << (len(first) + len(second) - 1).bit_length()
     spectrum = np.fft.rfft(first, size) * np.conj(np.fft.rfft(second, size))
-    return float(np.fft.irfft(spectrum, size).max() / norms)
+    values = np.fft.irfft(spectrum, size)
+    lag = int(np.argmax(values))
+    return float(values[lag] / norms), lag if lag < len(first) else lag - size
 
 
 def _read(track: Track, start: float, end: float) -> Float32Array:
-    """Read a stretch with a margin: rows place it to half a second only."""
+    """Read a stretch of a track."""
     with open_source(track.path) as source:
         clip = audio.read(
             source,
             sample_rate=_RATE,
-            start=max(0.0, start - _MARGIN),
-            end=end + _MARGIN,
+            start=start,
+            end=end,
             name=track.path,
         )
     return clip.samples

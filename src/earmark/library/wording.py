@@ -61,7 +61,10 @@ class TextVectors:
         """
         spec = encoder.spec
         made_by = hashlib.sha256(
-            json.dumps([spec.revision, dict(spec.options)], sort_keys=True).encode()
+            json.dumps(
+                [spec.revision, dict(spec.options), getattr(encoder, "template", "")],
+                sort_keys=True,
+            ).encode()
         ).hexdigest()[:32]
         key = (hashlib.sha256(text.encode("utf-8", "replace")).hexdigest(), spec.name, made_by)
         if key in self._memory:

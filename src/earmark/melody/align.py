@@ -251,23 +251,27 @@ class Path:
     cost: float
 
 
-def path(query: Points, found: Targets, which: int, start: float, ratio: float, key: float) -> Path:
-    """Return the best path of one warp; the arguments are those of `warp_cost`, for one line."""
-    index = np.array([which], np.int64)
-    starts, ratios = np.array([start]), np.array([ratio])
-    score, steps = _warp(
-        query, found, index, starts, ratios, np.array([key], np.float32), trace=True
-    )
+def paths(
+    query: Points,
+    found: Targets,
+    which: Int64Array,
+    starts: Float64Array,
+    ratios: Float64Array,
+    keys: Float32Array,
+) -> list[Path]:
+    """Return the best path of each warp; the arguments are those of `warp_cost`."""
+    score, steps = _warp(query, found, which, starts, ratios, keys, trace=True)
     n, half = len(query.pitches), band_width(query)
-    at = int(score[0].argmin())
+    rows = np.arange(len(which))
+    at = score.argmin(axis=1)
     places = [at]
     for step in reversed(steps):
-        at += int(step[0, at])
+        at = at + step[rows, at]
         places.append(at)
-    offsets = np.array(places[::-1]) - half
+    offsets = np.stack(places[::-1], axis=1) - half
     unit = query.duration / n / 2
-    times = start + (2 * np.arange(n) + 1 + offsets) * unit / ratio
-    pitches, _ = _gather(found, index, times[None])
+    times = starts[:, None] + (2 * np.arange(n) + 1 + offsets) * unit / ratios[:, None]
+    pitches, _ = _gather(found, which, times)
     query_times = (np.arange(n) + 0.5) / n * query.duration
-    residuals = (query.pitches - pitches[0] - key).astype(np.float32)
-    return Path(query_times, times, residuals, float(score.min()))
+    residuals = (query.pitches - pitches - keys[:, None]).astype(np.float32)
+    return [Path(query_times, times[i], residuals[i], float(score[i].min())) for i in rows.tolist()]

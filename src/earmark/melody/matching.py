@@ -83,10 +83,15 @@ class Aligned:
     targets: Targets
     index: dict[int, int]
 
-    def path(self, found: Found) -> Path:
-        """Lay the hum point by point over one of the tunes."""
-        return align.path(
-            self.query, self.targets, self.index[found.track], found.start, found.ratio, found.key
+    def paths(self, several: Sequence[Found]) -> list[Path]:
+        """Lay the hum point by point over some of the tunes."""
+        return align.paths(
+            self.query,
+            self.targets,
+            np.array([self.index[found.track] for found in several], np.int64),
+            np.array([found.start for found in several]),
+            np.array([found.ratio for found in several]),
+            np.array([found.key for found in several], np.float32),
         )
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -37,6 +40,8 @@ _ROUTERS = (
     *(library.router, search.router, hearing.router),
     *(tracks.router, sound.router, jobs.router),
 )
+
+_PARENT_SECONDS = 1.0
 
 _log = logging.getLogger("earmark.server")
 
@@ -98,7 +103,16 @@ def from_environment() -> FastAPI:
     from earmark.library import open as open_library
 
     config = ServerConfig.from_json(os.environ[ENVIRONMENT])
+    if config.workers > 1:
+        threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     return create_app(open_library(config.library or None, create=False), config)
+
+
+def _end_with_parent(parent: int) -> None:
+    """End this process when the one that started it is gone: it would serve on for ever."""
+    while os.getppid() == parent:
+        time.sleep(_PARENT_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _describe(app: FastAPI) -> None:

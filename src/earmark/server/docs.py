@@ -58,6 +58,62 @@ def render(document: Mapping[str, Any]) -> str:
     )
 
 
+def markdown(document: Mapping[str, Any]) -> str:
+    """Return an OpenAPI document as Markdown: the reference in ``docs/api.md``."""
+    lines = [
+        "# The HTTP interface",
+        "",
+        "Made from the description of the API that the server gives at `/openapi.json`; a test",
+        "sees to it that the two agree. [The guide](server.md) tells how to start it and who may",
+        "ask what.",
+        "",
+        "An error is a problem document (RFC 9457): `type`, `title`, `status`, `detail`, often a",
+        "`hint`, and for errors of the library `error`, its class.",
+    ]
+    groups: dict[str, list[str]] = {}
+    for path, verb, operation in _operations(document):
+        tag = (operation.get("tags") or ["other"])[0]
+        groups.setdefault(tag, []).extend(_in_markdown(path, verb, operation, document))
+    for tag, part in groups.items():
+        lines += ["", f"## {tag.capitalize()}", *part]
+    return "\n".join(lines) + "\n"
+
+
+def _in_markdown(
+    path: str, verb: str, operation: Mapping[str, Any], document: Mapping[str, Any]
+) -> Iterator[str]:
+    text = operation.get("description") or operation.get("summary", "")
+    yield from ("", f"### `{verb.upper()} {path}`", "", *text.splitlines())
+    rows = []
+    for one in operation.get("parameters", []):
+        schema = one.get("schema", {})
+        about = _about(one)
+        name = f"`{one['name']}`" + (" (needed)" if one.get("required") else "")
+        rows.append(f"| {name} | {one['in']} | {_cell(_kind(schema, {}))} | {_cell(about)} |")
+    for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+        rows.append(f"| body | `{kind}` | {_cell(_kind(content.get('schema', {}), document))} | |")
+    if rows:
+        yield from ("", "| name | in | type | meaning |", "|---|---|---|---|", *rows)
+    answers = [
+        f"{status}: {_shape(answer, document)}"
+        for status, answer in operation.get("responses", {}).items()
+        if status.startswith("2")
+    ]
+    yield from ("", f"Answer {'; '.join(answers)}")
+
+
+def _shape(answer: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    shapes = []
+    for kind, content in answer.get("content", {}).items():
+        schema = content.get("schema", {})
+        shapes.append(f"`{_kind(schema, document)}`" if "$ref" in schema else f"`{kind}`")
+    return ", ".join(shapes) or "nothing"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
 def _operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     for path, item in document["paths"].items():
         for verb in _VERBS:
@@ -97,9 +153,16 @@ def _answer(answer: Mapping[str, Any]) -> str:
 
 def _parameter(parameter: Mapping[str, Any]) -> str:
     schema = parameter.get("schema", {})
-    text = parameter.get("description") or schema.get("description", "")
+    text = _about(parameter)
     must = " (needed)" if parameter.get("required") else ""
     return _row(parameter["name"] + must, parameter["in"], _kind(schema, {}), text)
+
+
+def _about(parameter: Mapping[str, Any]) -> str:
+    """What a description says of a parameter, or of its only type."""
+    schema = parameter.get("schema", {})
+    said = [parameter, schema, *schema.get("anyOf", []), schema.get("items", {})]
+    return next((str(one["description"]) for one in said if one.get("description")), "")
 
 
 def _kind(schema: Mapping[str, Any], document: Mapping[str, Any]) -> str:

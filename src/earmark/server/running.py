@@ -46,6 +46,8 @@ def run(config: ServerConfig) -> None:
     with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as folder:
         ready = replace(config, runtime=folder, secret=config.secret or secrets.token_hex(24))
         os.environ[ENVIRONMENT] = ready.to_json()
+        # Questions run beside each other: a second thread for one of them takes from the others.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
         if config.workers > 1:
             shared = Path(folder) / "metrics"
             shared.mkdir()

@@ -3,8 +3,8 @@ import type { Hit } from "../api/types";
 import { crateOpen, help, nextTheme, recording, shortcuts } from "./app";
 import { judge, toggleCrate } from "./crate";
 import { current, loop, playing, position, seek, selection, toggle, audio } from "./player";
-import { go, route } from "./route";
-import { found, selected } from "./search";
+import { go } from "./route";
+import { listed, selected } from "./search";
 import { mark, moreLikeThis } from "../ui/Dock";
 import { moreLike, playOrPause } from "../ui/Row";
 import { surprise } from "../views/Search";
@@ -41,7 +41,7 @@ function typing(target: EventTarget | null): boolean {
 }
 
 function onSelected(run: (hit: Hit) => void): void {
-  const hit = found.value.hits[selected.value] ?? current.value?.hit;
+  const hit = listed.value[selected.value] ?? current.value?.hit;
   if (hit) run(hit);
 }
 
@@ -56,8 +56,7 @@ function step(by: number): void {
 
 function space(event: KeyboardEvent): boolean {
   if ((event.target as HTMLElement).closest("button:not(.play), a, summary, label, input")) return false;
-  const rows = route.value.view === "search" && selected.value >= 0;
-  if (rows) onSelected(playOrPause);
+  if (selected.value >= 0) onSelected(playOrPause);
   else toggle();
   return true;
 }
@@ -84,7 +83,7 @@ const ACTIONS: Record<string, (event: KeyboardEvent) => boolean | void> = {
   " ": space,
   Enter: (event) => {
     if (!onRow(event)) return false;
-    const hit = found.value.hits[selected.value];
+    const hit = listed.value[selected.value];
     if (!hit) return false;
     current.value = null;
     playOrPause(hit);

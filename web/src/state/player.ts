@@ -43,8 +43,13 @@ async function load(hit: Hit, query: Query, from: number): Promise<void> {
   });
 }
 
-/** Play a hit: its moment, or from `from` on to the end. */
+/** Play a hit: its moment, or from `from` on to the end.  What was to come is forgotten. */
 export function play(hit: Hit, from: number | null = null): void {
+  queue.value = [];
+  begin(hit, from);
+}
+
+function begin(hit: Hit, from: number | null = null): void {
   const start = from ?? hit.start ?? 0;
   const until = from === null ? hit.end : null;
   const same = current.peek()?.hit.track === hit.track && !cut && audio.src !== "";
@@ -68,8 +73,9 @@ export function show(hit: Hit): void {
 }
 
 export function playAll(hits: Hit[]): void {
+  if (!hits[0]) return;
+  play(hits[0]);
   queue.value = hits.slice(1);
-  if (hits[0]) play(hits[0]);
 }
 
 export function toggle(): void {
@@ -77,7 +83,7 @@ export function toggle(): void {
   if (!now) return;
   if (!audio.paused) return audio.pause();
   const ended = now.until !== null && position.peek() >= now.until - 0.02;
-  if (!audio.src || ended) play(now.hit, ended ? null : position.peek() || null);
+  if (!audio.src || ended) begin(now.hit, ended ? null : position.peek() || null);
   else void audio.play();
 }
 
@@ -88,7 +94,7 @@ export function seek(seconds: number): void {
   current.value = { ...now, until: null };
   position.value = to;
   if (!audio.src) return;
-  if (cut) play(now.hit, to);
+  if (cut) begin(now.hit, to);
   else audio.currentTime = to;
 }
 
@@ -104,7 +110,7 @@ export function playSelection(): void {
 function next(): void {
   const [first, ...rest] = queue.peek();
   queue.value = rest;
-  if (first) play(first);
+  if (first) begin(first);
 }
 
 function follow(): void {

@@ -32,6 +32,8 @@ const NOTHING: Found = {
 };
 export const PAGE = 25;
 export const found = signal<Found>(NOTHING);
+/** The hits of the list in view, whichever view it is: what keys act on. */
+export const listed = signal<Hit[]>([]);
 /** The selected row; -1 when none is. */
 export const selected = signal(-1);
 

@@ -7,6 +7,7 @@ import { can, crateOpen, help, library, libraryError, loadLibrary, nextTheme } f
 import { askWith } from "../state/clips";
 import { crate } from "../state/crate";
 import { go, route } from "../state/route";
+import { listed, selected } from "../state/search";
 import { SearchView } from "../views/Search";
 import { Crate } from "./Crate";
 import { Dock } from "./Dock";
@@ -113,6 +114,10 @@ export function App() {
     const what = route.value.text || TABS.find((tab) => tab.view === view)?.name;
     document.title = `${what ? `${what} · ` : ""}${library.value?.name ?? "earmark"}`;
   }, [route.value, library.value]);
+  useEffect(() => {
+    selected.value = -1;
+    if (view !== "search" && view !== "playlist") listed.value = [];
+  }, [view]);
   const Other = view === "search" ? null : views[view];
   const failed = libraryError.value;
   return (

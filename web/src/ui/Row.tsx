@@ -4,10 +4,11 @@ import { address, openAddress, type Query } from "../api/client";
 import type { Hit } from "../api/types";
 import { clock, folder, moment, titleOf } from "../lib/format";
 import { formatMoment } from "../lib/address";
-import { complain, say } from "../state/app";
+import { resting } from "../lib/aspects";
+import { complain, library, say } from "../state/app";
 import { dragOut, inCrate, judge, judged, toggleCrate } from "../state/crate";
 import { current, play, playing, toggle } from "../state/player";
-import { ask } from "../state/route";
+import { ask, route } from "../state/route";
 import { momentOf } from "../state/search";
 import { IconButton } from "./parts";
 import { Icon } from "./icons";
@@ -90,9 +91,12 @@ function Facts({ hit, score }: { hit: Hit; score: boolean }) {
 
 /** How alike in each aspect that was weighed. */
 function Alike({ aspects }: { aspects: Record<string, number | null> }) {
+  const names = library.value?.aspects ?? [];
+  const counts = (name: string) => (route.value.aspects[name] ?? resting(name, names)) !== 0;
+  const shown = Object.entries(aspects).filter(([name]) => counts(name));
   return (
     <ul class="alike" aria-label="How alike">
-      {Object.entries(aspects).map(([name, share]) => (
+      {shown.map(([name, share]) => (
         <li key={name}>
           {name} <b>{share?.toFixed(2) ?? "–"}</b>
         </li>

@@ -8,7 +8,7 @@ import { complain } from "../state/app";
 import { exportTracks, gather } from "../state/crate";
 import { playAll } from "../state/player";
 import { go, route } from "../state/route";
-import { selected } from "../state/search";
+import { listed, selected } from "../state/search";
 import { IconButton, Notice } from "../ui/parts";
 import { Row } from "../ui/Row";
 
@@ -106,6 +106,10 @@ export default function PlaylistView() {
     if (ready) void load(from, to, length);
   }, [from, to, length]);
   const hits = ready ? list.value : null;
+  useEffect(() => {
+    listed.value = hits ?? [];
+    selected.value = -1;
+  }, [hits]);
   const tracks = () => (hits ?? []).map((hit) => hit.track);
   return (
     <section class="page" aria-label="Playlist">

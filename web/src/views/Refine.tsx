@@ -149,7 +149,9 @@ function Weight({ name, names }: { name: string; names: string[] }) {
   return (
     <label class="aspect">
       <span>{label(name)}</span>
-      <output>{said}</output>
+      <span class="value" aria-hidden="true">
+        {said}
+      </span>
       <input
         type="range"
         min={ends ? -1 : 0}

@@ -6,7 +6,7 @@ import { exportTracks, gather, likes, unlikes } from "../state/crate";
 import { playAll } from "../state/player";
 import { EMPTY, type Route } from "../lib/address";
 import { ask, go, route } from "../state/route";
-import { again, found, more, selected, type Found } from "../state/search";
+import { again, found, listed, more, selected, type Found } from "../state/search";
 import { IconButton, Notice } from "../ui/parts";
 import { Row } from "../ui/Row";
 import { Aspects, Facets } from "./Refine";
@@ -44,7 +44,7 @@ function Judged() {
       <span>
         <b>{good.length}</b> liked, <b>{bad.length}</b> not
       </span>
-      <IconButton icon="more" label="Find more like these" text="Find more like these" kind="primary" onClick={() => ask(patch)} />
+      <IconButton icon="more" label="Find more like these" text="Find more like these" kind="primary" disabled={good.length === 0} onClick={() => ask(patch)} />
       {can("recommend") && good.length > 0 && (
         <IconButton icon="dice" label="Recommend" text="Recommend" onClick={() => ask({ ...patch, mode: "recommend" })} />
       )}
@@ -142,6 +142,9 @@ function List({ now }: { now: Found }) {
 
 function Results() {
   const now = found.value;
+  useEffect(() => {
+    listed.value = now.hits;
+  }, [now.hits]);
   useEffect(() => {
     if (selected.value >= 0)
       document.querySelector(`[data-row="${selected.value}"]`)?.scrollIntoView({ block: "nearest" });

@@ -74,7 +74,7 @@ class Desk:
         except Problem as error:
             raise ToolError(str(error)) from error
         except OSError as error:
-            raise ToolError(f"the sound cannot be had: {error.strerror}") from error
+            raise ToolError(f"the sound cannot be had: {error.strerror or error}") from error
 
 
 def _reason(error: EarmarkError) -> str:
@@ -100,14 +100,15 @@ def build(assistant: Assistant) -> MCPServer[Any]:
         log_level="WARNING",
     )
     desk = Desk(assistant)
+    _add_facts(server, desk)
     _add_questions(server, desk)
     _add_listening(server, desk, LocalRecording if assistant.local_files else Recording)
     _add_resources(server, desk)
     return server
 
 
-def _add_questions(server: MCPServer[Any], desk: Desk) -> None:
-    """The tools that take words, ids and filters."""
+def _add_facts(server: MCPServer[Any], desk: Desk) -> None:
+    """The tools that say what is there."""
     assistant = desk.assistant
 
     async def library() -> dict[str, Any]:
@@ -123,6 +124,14 @@ def _add_questions(server: MCPServer[Any], desk: Desk) -> None:
             lambda: assistant.tracks(where=where, first=first, k=k)
         )
         return found
+
+    for tool in (library, tracks):
+        server.add_tool(tool, annotations=_READS)
+
+
+def _add_questions(server: MCPServer[Any], desk: Desk) -> None:
+    """The tools that take words, ids and filters."""
+    assistant = desk.assistant
 
     async def search(
         text: Annotated[str | None, Field(description="Words; any language of the tags.")] = None,
@@ -156,7 +165,7 @@ def _add_questions(server: MCPServer[Any], desk: Desk) -> None:
         )
         return found
 
-    for tool in (library, tracks, search, recommend):
+    for tool in (search, recommend):
         server.add_tool(tool, annotations=_READS)
 
 

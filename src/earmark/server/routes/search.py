@@ -7,6 +7,7 @@ import secrets
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
 
 from earmark.library.hits import Hits
 from earmark.server import asking, intake
@@ -15,6 +16,7 @@ from earmark.server.asking import Count, Name, SearchAsked, Share, TrackId, Wher
 from earmark.server.context import Caller, Served, Server, hit_json, known_parameters
 from earmark.server.documents import Answer, problems
 from earmark.server.documents import upload as upload_body
+from earmark.server.etags import make_etag, matches, not_modified
 from earmark.server.filters import check_where
 from earmark.server.problems import Json, Problem
 from earmark.types import Clip
@@ -23,9 +25,16 @@ router = APIRouter(tags=["search"], responses=problems(401, 404, 409, 422, 429, 
 
 
 @router.get("/search", response_model=Answer)
-async def search(asked: Annotated[SearchAsked, Query()], served: Server, access: Caller) -> Json:
+async def search(
+    request: Request, asked: Annotated[SearchAsked, Query()], served: Server, access: Caller
+) -> Response:
     """Find tracks, and the moment in each that matches, by words or by tracks to resemble."""
-    return await _answer(served, access, asked, None)
+    etag = make_etag("search", served.version(), access.key, request.url.query)
+    if matches(request, etag):
+        return not_modified(etag)
+    answer = await _answer(served, access, asked, None)
+    answer.headers["etag"], answer.headers["cache-control"] = etag, "private, no-cache"
+    return answer
 
 
 @router.post("/search", response_model=Answer, openapi_extra=upload_body(SearchAsked))

@@ -65,10 +65,12 @@ def condition(con: sqlite3.Connection, expr: Expr) -> _Sql:
     UnknownField
         Naming the nearest known field.
     """
-    known = field_types(con)
+    wanted = sorted(fields_of(expr))
+    # To know all fields takes a look at all tags; most filters of our own need none of them.
+    known = dict(COLUMNS) if COLUMNS.keys() >= set(wanted) else field_types(con)
     folded = {name.casefold(): name for name in reversed(known)}
     names: dict[str, str] = {}
-    for name in sorted(fields_of(expr)):
+    for name in wanted:
         real = name if name in known else folded.get(name.casefold())
         if real is None:
             raise UnknownField(

@@ -85,6 +85,7 @@ class LocalStore:
         self._catalog = catalog
         self._files = files
         self._searcher = Searcher(folder)
+        self._every: tuple[int, Int64Array] | None = None
 
     @property
     def url(self) -> str:
@@ -119,6 +120,15 @@ class LocalStore:
         with self._catalog.read() as (_, snapshot):
             return snapshot.commit
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Let the reads of this thread be of one snapshot, at the price of one.
+
+        For tracks, keys and segments; rows may vanish under a snapshot that is held.
+        """
+        with self._catalog.read():
+            yield
+
     # --- tracks --------------------------------------------------------------------------------
 
     def fields(self) -> dict[str, str]:
@@ -135,10 +145,15 @@ class LocalStore:
 
     def track_ids(self, where: Expr | None = None) -> Int64Array:
         """Ids of tracks, ascending, shape (n,).  Raises `UnknownField`."""
-        with self._catalog.read() as (con, _):
+        with self._catalog.read() as (con, snapshot):
+            if where is None and self._every is not None and self._every[0] == snapshot.commit:
+                return self._every[1].copy()
             sql, values = ("1", []) if where is None else filters.condition(con, where)
             query = f"select id from tracks where {sql} order by id"  # noqa: S608 - see filters
-            return np.array([row[0] for row in con.execute(query, values)], np.int64)
+            ids = np.array([row[0] for row in con.execute(query, values)], np.int64)
+            if where is None:
+                self._every = (snapshot.commit, ids.copy())
+            return ids
 
     def tracks(self, ids: Sequence[int]) -> list[Track]:
         """Tracks in the order of `ids`; ids that are not there are left out."""

@@ -25,6 +25,9 @@ from earmark.types import Failure
 if TYPE_CHECKING:
     from earmark.training.nafp.loop import Step
 
+DEFAULT = "default"
+"""The name of a run that is given none."""
+
 _RUN_NAME = re.compile(r"[\w][\w.-]*")
 
 
@@ -81,6 +84,12 @@ def resolve(name: str, asked: Settings) -> Config:
         here = replace(found, folders=replace(found.folders, output=config.folders.output))
         return load_config(None, options, base=here)
     return config
+
+
+def default_name(asked: Settings) -> str:
+    """Return the run that is meant without a name: `DEFAULT`, else the package's network."""
+    folder = Path(resolve(DEFAULT, asked).folders.output) / DEFAULT
+    return DEFAULT if folder.is_dir() else SHIPPED
 
 
 def need_torch() -> None:

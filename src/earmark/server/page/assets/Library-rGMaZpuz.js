@@ -1,4 +1,4 @@
-import{e as p,A as $,G as w,b as h,c as L,d as u,a as t,H as g,N as b,y as I,s as v,g as m,J as k,$ as R,I as E}from"./index-Qi4UpTJS.js";function F(e){const n=e.replaceAll(`\r
+import{e as p,A as $,H as w,b as h,c as L,d as u,a as t,J as g,N as b,y as I,s as v,g as m,K as k,$ as R,I as E}from"./index-CAbLUZEb.js";function F(e){const n=e.replaceAll(`\r
 `,`
 `).split(`
 
