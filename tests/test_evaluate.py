@@ -160,6 +160,16 @@ def test_members_of_a_group_do_not_count(tmp_path):
     assert tie == pytest.approx(1.0) or tie == pytest.approx(0.5)
 
 
+def test_groups_that_repeat_the_labels_are_passed_over(tmp_path):
+    tracks = {"a1": [0, 0], "a2": [0, 1], "b1": [5, 0], "b2": [5, 1]}
+    plain = ["path,label", "a1,a", "a2,a", "b1,b", "b2,b"]
+    repeated = ["path,label,group", "a1,a,a", "a2,a,a", "b1,b,b", "b2,b,b"]
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "repeated").mkdir()
+    expected = measure(tmp_path / "plain", tracks, plain)
+    assert measure(tmp_path / "repeated", tracks, repeated).metrics == expected.metrics
+
+
 def test_several_rows_are_merged_as_search_does(tmp_path):
     # Mean over the query's rows of the best distance: a2 has both rows of a1, b1 one of them.
     tracks = {"a1": [[0, 0], [9, 9]], "a2": [[9, 9], [0, 1]], "b1": [[0, 0]], "b2": [[50, 50]]}

@@ -1,12 +1,13 @@
 """Retrieval by example, leave one out: does each track find the others of its label?
 
-Protocol.  The database is the tracks of the manifest, nothing else of the library.  Each track
-is a query in turn; it, and the members of its group (cuts of the same recording), are neither
-hits nor relevant for it.  Distances are those of `match.best_segment` over *all* stored rows: no
-index, no neighbours cut off.  A query whose label nobody else has is not counted, for nothing
-could be right.  Equal distances are ordered at random by the seed, the same order for all
-queries: the order of a folder, often sorted by label, must not help.  Tracks without rows
-(silent) rank last, and as queries find nothing.
+Protocol.  The database is the tracks of the manifest, nothing else of the library.  Each track is a
+query in turn; it, and the members of its group (cuts of the same recording), are neither hits nor
+relevant for it.  Distances are those of `match.best_segment` over *all* stored rows: no index, no
+neighbours cut off.  A query whose label nobody else has is not counted, for nothing could be right.
+Where every track's group is its label, the groups say nothing of recordings (all that is right
+would be left out) and are passed over.  Equal distances are ordered at random by the seed, the same
+order for all queries: the order of a folder, often sorted by label, must not help.  Tracks without
+rows (silent) rank last, and as queries find nothing.
 
 Only reads the library.
 """
@@ -178,7 +179,7 @@ def evaluate(
     specs = _specs(store, encoder)
     tracks = _tracks(store, items)
     labels = np.array([item.label for item in items])
-    groups = np.array([item.group for item in items])
+    groups = _groups(items)
     tie = np.random.default_rng(seed).permutation(len(items))
     rankings, present = _rankings(store, specs, tracks, tie)
     values: dict[str, list[float]] = {}
@@ -253,6 +254,13 @@ def _specs(store: Store, encoder: str | None) -> dict[str, EncoderSpec]:
                 hint=nearest(name, specs) or f"it has {', '.join(sorted(specs)) or 'none'}",
             )
     return {name: specs[name] for name in dict.fromkeys(names)}
+
+
+def _groups(items: Sequence[Item]) -> AnyArray:
+    """Each item's group; none where groups only repeat the labels."""
+    if all(item.group == item.label for item in items):
+        return np.array([""] * len(items))
+    return np.array([item.group for item in items])
 
 
 def _tracks(store: Store, items: Sequence[Item]) -> list[int]:
