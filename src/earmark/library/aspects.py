@@ -50,7 +50,7 @@ _NUDGE = 0.3
 """What a nudge weighs that is named without a number."""
 _NUDGES = ("brightness", "length", "attack", "noisiness")
 
-EXACT_ROWS = 200_000
+EXACT_ROWS = 50_000
 _CANDIDATES = 16_384
 _MAIN_SHARE = 0.3
 _MAX_ROWS = 64

@@ -45,7 +45,7 @@ def main() -> None:
     z = learn.standardised(table.x, mean, scale)
     recipe = learn.Recipe(**{**vars(_RECIPE), "seed": given.seed})
     start = learn.discriminants(z, table, recipe)
-    net = learn.refine(z, table, start, group_slices(), recipe)
+    net = learn.as_stored(learn.refine(z, table, start, group_slices(), recipe))
     more, share = combining_table(given.cache, seed=given.seed)
     z = learn.standardised(more.x, mean, scale)
     first = learn.vectors(z, net)

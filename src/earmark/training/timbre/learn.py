@@ -26,6 +26,8 @@ from earmark.types import AnyArray, Float32Array, Float64Array
 
 CLIP = 4.0
 VECTOR, BITS = 64, 256
+_LARGE = ("linear", "hidden", "out")
+"""Arrays that are kept as float16."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,14 @@ def refine(
     return {name: p.detach().numpy() for name, p in net.items()}
 
 
+def as_stored(net: Mapping[str, Float32Array]) -> dict[str, Float32Array]:
+    """The net with the digits that its file keeps, so that what follows fits what is shipped."""
+    return {
+        name: array.astype(np.float16).astype(np.float32) if name in _LARGE else array
+        for name, array in net.items()
+    }
+
+
 def vectors(z: Float32Array, net: Mapping[str, Float32Array]) -> Float32Array:
     """The net's vectors of standardised descriptors, shape (n, d): unit length, shape (n, 64)."""
     inner = np.maximum(z @ net["hidden"] + net["hidden_bias"], 0)
@@ -217,7 +227,7 @@ def package(
     version: int,
 ) -> dict[str, AnyArray]:
     """Arrays of the data file; large ones as float16."""
-    large = {n: net[n].astype(np.float16) for n in ("linear", "hidden", "out")}
+    large = {n: net[n].astype(np.float16) for n in _LARGE}
     large |= {n: again[n].astype(np.float16) for n in ("again", "again_vector")}
     return {
         "version": np.array(version),
