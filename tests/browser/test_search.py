@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Site, Stand, Tab, until
+from .conftest import Site, Stand, Tab, earmark, start, until
 
 pytestmark = pytest.mark.browser
 
@@ -289,3 +290,40 @@ def test_the_page_asks_this_server_only(tab: Tab, site: Site) -> None:
     page.keyboard.press("Space")
     page.wait_for_timeout(800)
     assert [url for url in asked if not url.startswith((site.url, "blob:", "data:"))] == []
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_real_recordings_are_searched_heard_and_narrowed(
+    new_tab: Callable[..., Tab], data_dir: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    rows = csv.DictReader((data_dir / "manifest.csv").open(encoding="utf-8"))
+    by_label: dict[str, list[Path]] = {}
+    for row in rows:
+        if row["task"] == "env":
+            by_label.setdefault(row["label"], []).append(data_dir / row["path"])
+    labels = sorted(by_label)[:5]
+    for label in labels:
+        for number, one in enumerate(by_label[label][:6]):
+            (folder / f"{label} {number}{one.suffix}").symlink_to(one.resolve())
+    library = tmp_path / "library"
+    earmark(tmp_path, "index", str(folder), "-l", str(library), "--encoders", "timbre")
+    site = start(tmp_path, library, folder)
+    try:
+        page = new_tab(at=site).open()
+        page.locator(".results-head", has_text="30 sounds").wait_for()
+        page.locator("input[type=file]").set_input_files(by_label[labels[0]][0])
+        page.locator(".row .by").first.wait_for(timeout=60_000)
+        assert titles(page)[0] == f"{labels[0]} 0"
+        page.keyboard.press("j")
+        page.keyboard.press("Space")
+        until(page, "document.querySelector('.dock .time')?.textContent > '0:00.3'")
+        page.keyboard.press("]")
+        page.keyboard.press("m")
+        page.wait_for_url(re.compile(r"like=\d+%23"))
+        page.locator(".results-head [role=status]", has_text="answer").wait_for()
+        assert titles(page)
+    finally:
+        site.stop()

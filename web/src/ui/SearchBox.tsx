@@ -95,7 +95,8 @@ function Asked() {
 /** Where to look: everywhere, or with one encoder. */
 function By() {
   const encoders = library.value?.encoders ?? [];
-  const kinds = [...new Set(encoders.map((e) => e.name))];
+  // What names recordings and tunes is asked in another way (ClipPart).
+  const kinds = encoders.filter((e) => e.kind !== "identify" && e.kind !== "hum").map((e) => e.name);
   return (
     <label class="by-choice">
       <span class="hidden">Search by</span>

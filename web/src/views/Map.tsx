@@ -8,7 +8,7 @@ import { Canvas, SHADES } from "../lib/mapcanvas";
 import { shadesOf } from "../lib/scatter";
 import { complain, paint, recall, remember, say } from "../state/app";
 import { exportTracks, gather } from "../state/crate";
-import { play, playAll } from "../state/player";
+import { audio, play, playAll } from "../state/player";
 import { route } from "../state/route";
 import { asHit, found } from "../state/search";
 import { IconButton, Notice } from "../ui/parts";
@@ -77,20 +77,30 @@ function Landscape({ map }: { map: MapAnswer }) {
   useEffect(() => {
     let wanted = -1;
     let soon = 0;
+    let byHover = false;
     const made = new Canvas(box.current!, map, {
       hover(i, x, y) {
         wanted = i;
         clearTimeout(soon);
-        if (i < 0) return setTip(null);
+        if (i < 0) {
+          setTip(null);
+          if (byHover) audio.pause();
+          return;
+        }
         soon = window.setTimeout(() => {
           hitOf(map, i).then((hit) => {
             if (wanted !== i) return;
             setTip({ x, y, hit });
-            if (hoverPlays.peek() && navigator.userActivation?.hasBeenActive !== false) play(hit);
+            if (!hoverPlays.peek() || navigator.userActivation?.hasBeenActive === false) return;
+            byHover = true;
+            play(hit);
           }, complain);
         }, 90);
       },
-      click: (i) => hitOf(map, i).then(play, complain),
+      click: (i) => {
+        byHover = false; // a click keeps playing
+        hitOf(map, i).then(play, complain);
+      },
       lassoed(points) {
         setPicked(points);
         setLasso(false);

@@ -1,4 +1,4 @@
-import{e as p,A as $,H as w,b as h,c as L,d as u,a as t,J as g,N as b,y as I,s as v,g as m,K as k,$ as R,I as E}from"./index-CAbLUZEb.js";function F(e){const n=e.replaceAll(`\r
+import{e as p,A as $,J as w,b as h,c as L,d as u,a as t,K as g,N as b,y as I,s as v,g as m,L as k,$ as R,I as E}from"./index-BvyNpqZI.js";function F(e){const n=e.replaceAll(`\r
 `,`
 `).split(`
 
