@@ -281,3 +281,12 @@ def test_a_full_house_sends_away(asks, library, cache, monkeypatch):
     answer = own.get(f"{API}/random")
     problem(answer, 503)
     assert answer.headers["retry-after"]
+
+
+def test_what_fails_is_not_kept(client):
+    served = client.app.state.served
+    for number in range(50):
+        answer = client.get(f"{API}/facets", params={"where": f"nothing{number} = 1"})
+        problem(answer, 422)
+    assert served._making == {}
+    assert len(served._kept) <= 64

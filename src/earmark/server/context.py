@@ -116,10 +116,13 @@ class Served:
         with making:  # a second request for the same waits for the first
             with self._lock:
                 found: T | None = self._kept.get(full)
-            value = make() if found is None else found
+            try:
+                value = make() if found is None else found
+            finally:
+                with self._lock:
+                    self._making.pop(full, None)
             with self._lock:
                 self._kept[full] = value
-                self._making.pop(full, None)
                 while len(self._kept) > _KEPT:
                     self._kept.popitem(last=False)
         return value
