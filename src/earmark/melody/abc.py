@@ -209,7 +209,6 @@ class _Tune:
         if self._muted:
             return
         for found in _TOKEN.finditer(line):
-            kind = found.lastgroup
             if found["inline"]:
                 self._field(found["inline"][1], found["inline"][3:-1].strip())
             elif found["repeat"]:
@@ -236,7 +235,6 @@ class _Tune:
             elif found["tie"] and self._events:
                 length, pitch, _ = self._events[-1]
                 self._events[-1] = (length, pitch, True)
-            del kind
 
     def _unit(self) -> Fraction:
         if self.unit is not None:
