@@ -83,6 +83,7 @@ def serve(
         max_seconds=max_seconds,
         requests_per_minute=1200 if rate is None and host != "127.0.0.1" else rate or 0,
     )
+    running.check_installed()
     with common.open_library(config.library, create=bool(root)) as lib:
         tracks = len(lib)
     if not tracks and not root:

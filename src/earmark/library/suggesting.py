@@ -141,7 +141,10 @@ def path(vectors: TrackVectors, first: int, last: int, length: int) -> list[int]
     begin, end = vectors.at(first), vectors.at(last)
     for track, place in ((first, begin), (last, end)):
         if place < 0:
-            raise QueryError(f"track {track} holds only silence and leads nowhere")
+            raise QueryError(
+                f"track {track} has no rows to compare, so no path leads there",
+                hint="silence and scores have no rows of sound; else earmark index adds them",
+            )
     stations, share = _stations(vectors.rows, begin, end)
     order = _shortest(vectors.rows[stations], share, length)
     return [int(vectors.ids[stations[i]]) for i in order]

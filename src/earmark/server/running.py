@@ -18,6 +18,17 @@ from earmark.server.config import ServerConfig
 _PREFIX = "earmark-serve-"
 
 
+def check_installed() -> None:
+    """Raise `NotAvailable` if the packages of the extra `server` are not installed."""
+    try:
+        import fastapi  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError:
+        raise NotAvailable(
+            "'serve' needs the packages fastapi and uvicorn", hint="pip install 'earmark[server]'"
+        ) from None
+
+
 def run(config: ServerConfig) -> None:
     """Serve until interrupted.
 
@@ -30,13 +41,9 @@ def run(config: ServerConfig) -> None:
     NotAvailable
         If the packages of the extra `server` are not installed.
     """
-    try:
-        import fastapi  # noqa: F401
-        import uvicorn
-    except ImportError:
-        raise NotAvailable(
-            "'serve' needs the packages fastapi and uvicorn", hint="pip install 'earmark[server]'"
-        ) from None
+    check_installed()
+    import uvicorn
+
     from earmark.server.app import ENVIRONMENT
     from earmark.server.jobs import Jobs
 
