@@ -212,6 +212,7 @@ import os, signal, sys, threading
 sys.path[:0] = {path!r}
 from fakes import Deed, DeedJob
 from earmark.executors import ProcessExecutor
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 # No guard around the script: workers must not run it again.
 pool = ProcessExecutor(workers=2, time_limit=60)
 results = pool.run(DeedJob(), [Deed(n, "pid", seconds=0.02) for n in range(4)]

@@ -544,7 +544,15 @@ def test_an_interrupt_keeps_what_is_done_and_ends_the_workers(bench):
     assert counts(bench.index()) == (3, 0, 3, 0, 0)
 
 
-def test_an_interrupt_inside_a_change_waits_for_its_end(bench, monkeypatch):
+@pytest.fixture
+def interruptible():
+    """SIGINT as Python handles it, also where the tests run as a shell's background job."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_inside_a_change_waits_for_its_end(bench, monkeypatch, interruptible):
     bench.add("a.wav", 1)
     bench.add("b.wav", 2)
     put = fakes.MemoryWriter.put_track

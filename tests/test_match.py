@@ -108,7 +108,7 @@ def test_shapes_must_belong_together():
 def test_match_is_plain_python():
     match = merge([[0]], [[1]], [3])[0]
     assert isinstance(match, TrackMatch)
-    assert {type(v) for v in vars(match).values()} == {int, float}
+    assert {type(v) for v in vars(match).values()} == {int, float, dict}
 
 
 def test_fusion_sums_reciprocal_ranks():

@@ -42,7 +42,7 @@ def chromium() -> str | None:
     return next((found for name in names if (found := shutil.which(name))), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def driver() -> Iterator[Any]:
     """Playwright, or a skip that says what is missing."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -154,7 +154,7 @@ def song(path: Path, *, seconds: float = 40.0, rate: int = 22050) -> None:
         out.writeframes((sound * 30000).astype(np.int16).tobytes())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page") / "samples"
     runpy.run_path(str(ROOT / "examples" / "make_samples.py"))["main"](folder)
@@ -162,7 +162,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(driver: Any, samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The generated sounds, indexed by timbre and fingerprint, served."""
     folder = tmp_path_factory.mktemp("site")
@@ -200,7 +200,7 @@ def watched(context: Any, site: Site) -> Tab:
     return tab
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(driver: Any) -> Iterator[Any]:
     opened = driver.chromium.launch(executable_path=chromium(), args=list(FLAGS))
     yield opened
