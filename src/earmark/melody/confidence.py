@@ -17,8 +17,8 @@ from earmark.melody.notes import HOP
 from earmark.types import Float32Array
 
 ACCEPTED = 0.45
-"""Least probability of the best hit; below it, there is no match.  Of synthetic hums of absent tunes
-7.5 % come over it, of 66 real ones (MIR-QBSH, the singers used while building) one."""
+"""Least probability of the best hit; below it, there is no match.  Of synthetic hums of absent
+tunes 7.5 % come over it, of 66 real ones (MIR-QBSH, the singers used while building) one."""
 
 _BIAS = -11.74
 _WEIGHTS = (-1.29, 14.29, 1.31, 1.49, 11.91)
