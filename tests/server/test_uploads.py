@@ -210,7 +210,7 @@ def damaged(data: bytes, rng: np.random.Generator) -> bytes:
         if deed == 0:
             array[at : at + size] = rng.integers(0, 256, len(array[at : at + size]))
         elif deed == 1:
-            array = np.delete(array, slice(at, at + size))
+            array = np.delete(array, slice(at, min(at + size, at + len(array) - 1)))
         elif deed == 2:
             array = np.insert(array, at, array[at : at + size])
         else:
