@@ -30,10 +30,13 @@ def test_the_first_page_lists_the_library_and_draws_waveforms(tab: Tab) -> None:
     assert len(titles(page)) == 25
     page.locator(".results-head [role=status]", has_text="58 sounds").wait_for()
     page.locator(".row .wave.there").first.wait_for()
-    drawn = page.locator(".row canvas").first.evaluate(
-        "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(v => v > 0)"
+    page.wait_for_function(
+        """() => {
+            const c = document.querySelector(".row canvas");
+            const image = c.getContext("2d").getImageData(0, 0, c.width, c.height);
+            return image.data.some((v) => v > 0);
+        }"""
     )
-    assert drawn
     page.get_by_role("button", name="Show more").click()
     page.locator(".row").nth(49).wait_for(state="attached")
     assert len(titles(page)) == 50
