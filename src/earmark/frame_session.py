@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from earmark.framing import SessionDoor
 from earmark.types import AnyArray, Encoded, Float32Array, Int64Array
 
 _BLOCK_FRAMES = 640
@@ -96,7 +97,7 @@ class FrameSession:
         self._rows: list[AnyArray] = []
         self._starts: list[Int64Array] = []
         self._skipped = 0
-        self._finished = False
+        self._door = SessionDoor()
 
     def push(self, samples: Float32Array) -> None:
         """Take the next samples, shape (n,), float32, any n.
@@ -106,13 +107,7 @@ class FrameSession:
         ValueError
             If the samples are not one row of float32, or after `finish`.
         """
-        if samples.ndim != 1 or samples.dtype != np.float32:
-            raise ValueError(
-                "samples must be a float32 array of one dimension, "
-                f"got {samples.dtype} of shape {samples.shape}"
-            )
-        if self._finished:
-            raise ValueError("a session takes no samples after finish()")
+        self._door.check(samples)
         for start in range(0, len(samples), _BLOCK_FRAMES * self._grid.hop):
             part = samples[start : start + _BLOCK_FRAMES * self._grid.hop]
             self._pending.append(part.copy())
@@ -129,9 +124,7 @@ class FrameSession:
         ValueError
             If called twice.
         """
-        if self._finished:
-            raise ValueError("a session is finished only once")
-        self._finished = True
+        self._door.close()
         grid = self._grid
         total = grid.count(self._length)
         if self._length > 0 and total < grid.frames:

@@ -195,6 +195,29 @@ class WindowBuffer:
         self._offset += dropped
 
 
+class SessionDoor:
+    """What every session checks: one row of float32 at a time, and nothing after the end."""
+
+    def __init__(self) -> None:
+        self._closed = False
+
+    def check(self, samples: Float32Array) -> None:
+        """Raise ValueError unless samples are float32 of shape (n,) and the session is open."""
+        if samples.ndim != 1 or samples.dtype != np.float32:
+            raise ValueError(
+                "samples must be a float32 array of one dimension, "
+                f"got {samples.dtype} of shape {samples.shape}"
+            )
+        if self._closed:
+            raise ValueError("a session takes no samples after finish()")
+
+    def close(self) -> None:
+        """Let nothing more in; raise ValueError if that was said before."""
+        if self._closed:
+            raise ValueError("a session is finished only once")
+        self._closed = True
+
+
 class WindowSession:
     """Encodes one track as windows, in bounded memory.  Implements `EncodeSession`.
 
@@ -217,7 +240,7 @@ class WindowSession:
         self._starts: list[Int64Array] = []
         self._scores: list[Float32Array] = []
         self._skipped = 0
-        self._finished = False
+        self._door = SessionDoor()
 
     def push(self, samples: Float32Array) -> None:
         """Take the next samples, shape (n,), float32, any n, at the encoder's rate.
@@ -229,13 +252,7 @@ class WindowSession:
         EncoderError
             If the encoder returns rows that are not what its spec says.
         """
-        if samples.ndim != 1 or samples.dtype != np.float32:
-            raise ValueError(
-                "samples must be a float32 array of one dimension, "
-                f"got {samples.dtype} of shape {samples.shape}"
-            )
-        if self._finished:
-            raise ValueError("a session takes no samples after finish()")
+        self._door.check(samples)
         for starts, windows in self._buffer.push(samples):
             self._encode(starts, windows)
 
@@ -247,9 +264,7 @@ class WindowSession:
         ValueError
             If called twice.
         """
-        if self._finished:
-            raise ValueError("a session is finished only once")
-        self._finished = True
+        self._door.close()
         for starts, windows in self._buffer.finish():
             self._encode(starts, windows)
         rows = self._rows or [np.empty((0, self._spec.rows.width), _given_dtype(self._spec.rows))]

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from earmark.errors import EncoderError, UsageError
+from earmark.framing import SessionDoor
 from earmark.melody import pitch, windows
 from earmark.melody.notes import HOP, contour_of_notes, shorten_rests
 from earmark.melody.scores import read_score
@@ -229,7 +230,7 @@ class _Session:
     def __init__(self, encoder: Melody) -> None:
         self._encoder = encoder
         self._tracker = Tracker(mixtures=True)
-        self._finished = False
+        self._door = SessionDoor()
 
     def push(self, samples: Float32Array) -> None:
         """Take the next samples, shape (n,), float32, any n.
@@ -239,20 +240,12 @@ class _Session:
         ValueError
             If the samples are not one row of float32, or after `finish`.
         """
-        if samples.ndim != 1 or samples.dtype != np.float32:
-            raise ValueError(
-                "samples must be a float32 array of one dimension, "
-                f"got {samples.dtype} of shape {samples.shape}"
-            )
-        if self._finished:
-            raise ValueError("a session takes no samples after finish()")
+        self._door.check(samples)
         self._tracker.push(samples)
 
     def finish(self) -> Encoded:
         """Say that the audio has ended, and get all rows."""
-        if self._finished:
-            raise ValueError("a session is finished only once")
-        self._finished = True
+        self._door.close()
         found = self._tracker.finish()
         facts: dict[str, Scalar] = {
             "melody_source": "mixture" if found.mixture else "sound",

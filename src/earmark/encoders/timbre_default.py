@@ -22,7 +22,7 @@ from earmark.encoders.timbre_projection import BITS, VECTOR, Projection, shipped
 from earmark.errors import EncoderError
 from earmark.features.timbre import SAMPLE_RATE, aspects, groups
 from earmark.features.timbre.envelope import aligned, bounds
-from earmark.framing import WindowBuffer, peaks
+from earmark.framing import SessionDoor, WindowBuffer, peaks
 from earmark.types import (
     AnyArray,
     Encoded,
@@ -180,7 +180,7 @@ class DefaultSession:
         self._described: list[Described] = []
         self._starts: list[Int64Array] = []
         self._skipped = 0
-        self._finished = False
+        self._door = SessionDoor()
 
     def push(self, samples: Float32Array) -> None:
         """Take the next samples, shape (n,), float32, any n, at 22,050 Hz.
@@ -190,13 +190,7 @@ class DefaultSession:
         ValueError
             If the samples are not one row of float32, or after `finish`.
         """
-        if samples.ndim != 1 or samples.dtype != np.float32:
-            raise ValueError(
-                "samples must be a float32 array of one dimension, "
-                f"got {samples.dtype} of shape {samples.shape}"
-            )
-        if self._finished:
-            raise ValueError("a session takes no samples after finish()")
+        self._door.check(samples)
         if self._length < _FACTS:
             self._head.append(samples[: _FACTS - self._length].copy())
         before, self._length = self._length, self._length + len(samples)
@@ -216,9 +210,7 @@ class DefaultSession:
         ValueError
             If called twice.
         """
-        if self._finished:
-            raise ValueError("a session is finished only once")
-        self._finished = True
+        self._door.close()
         segments = self._sliding() if self._buffer is not None else self._whole()
         vectors = np.concatenate(
             [np.empty((0, VECTOR), np.float32), *(d.vectors for d in self._described)]
