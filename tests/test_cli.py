@@ -192,6 +192,13 @@ def test_search_json(run, library, sounds):
     assert hit["duration"] == pytest.approx(2.0)
 
 
+def test_words_need_no_quotes(run, library):
+    quoted, bare = (run("search", "--json", *words) for words in (["organ wav"], ["organ", "wav"]))
+    assert quoted == bare
+    assert bare[0] == 0
+    assert json.loads(bare[1])["query"]["text"] == "organ wav"
+
+
 def test_search_table(run, library, sounds):
     code, out, err = run("search", "--audio", sounds / "organ_1.wav", "--explain")
     assert (code, err) == (0, "")
@@ -347,7 +354,7 @@ def test_unknown_encoder(run, sounds, tmp_path):
 
 
 def test_list_and_info(run, library):
-    code, out, _ = run("list", "--json", "--limit", "2", "--offset", "1")
+    code, out, _ = run("list", "--json", "-k", "2", "--offset", "1")
     document = json.loads(out)
     assert (code, document["total"], len(document["tracks"])) == (0, 9, 2)
     code, out, err = run("list", "--limit", "2")

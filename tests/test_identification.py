@@ -315,3 +315,56 @@ def test_evaluate(library, folder, tmp_path):
     assert report["top1"] == report["top1_near"] == report["recall"] == pytest.approx(2 / 3)
     assert report["false_accepts"] == 0
     assert (report["queries"], report["negatives"], report["library_size"]) == (3, 1, 8)
+
+
+@pytest.fixture(scope="module")
+def loops(tmp_path_factory: pytest.TempPathFactory) -> tuple[earmark.Library, np.ndarray]:
+    """A piece that repeats its first twelve seconds with another tune softly above them, twice."""
+    folder = tmp_path_factory.mktemp("loops")
+    theme = tune(50, 12.0)
+    parts = [theme, *(0.8 * theme + 0.2 * tune(60 + i, 12.0) for i in range(2)), tune(70, 12.0)]
+    piece = np.concatenate(parts).astype(np.float32)
+    write_wav(folder / "piece.wav", piece, RATE)
+    lib = earmark.open(folder / "library", settings=Settings())
+    lib.add([str(folder)], encoders=["fingerprint"], executor="serial")
+    return lib, piece
+
+
+@pytest.mark.parametrize("start", [0.0, 12.0, 24.0])
+def test_of_repeats_the_exact_one_is_named(loops, start):
+    library, piece = loops
+    clip = piece[int(start * RATE) : int((start + 10.0) * RATE)]
+    (hit,) = library.identify((clip, RATE))
+    assert hit.offset == pytest.approx(start, abs=0.05)
+    assert hit.speed == pytest.approx(1.0, abs=0.003)
+
+
+def test_a_whole_recording_is_one_hit_from_end_to_end(loops):
+    library, piece = loops
+    (hit,) = library.identify((piece, RATE))
+    assert (hit.query_start, hit.query_end) == pytest.approx((0.0, 48.0), abs=0.6)
+    assert hit.offset == pytest.approx(0.0, abs=0.05)
+
+
+def test_a_line_at_a_wrong_speed_is_held_against_the_plain_one():
+    """Rows that change slowly are alike along many lines; the plain one explains them best."""
+    from earmark.identify import confidence
+    from earmark.identify.matching import AT_FIRST, _Found, _Hunt, _Query
+
+    slow = np.cumsum(np.random.default_rng(3).normal(size=(60, 16)), axis=0)
+    rows = (slow / np.linalg.norm(slow, axis=1, keepdims=True)).astype(np.float32)
+    times = 0.5 + 0.5 * np.arange(60)
+
+    class Track:
+        total = 60
+
+        def stretch(self, track, low, high):
+            inside = (times >= low) & (times <= high)
+            return times[inside], rows[inside]
+
+    query = _Query(rows[10:30], times[:20], 0.5, None, 10.5)
+    hunt = _Hunt(query, Track(), None, confidence.VECTORS_ALONE, AT_FIRST)
+    middle = float(query.times.mean())
+    found = hunt._of_vectors(_Found(1, 5.0 + (1.0 - 0.94) * middle, 0.94))
+    assert found.speed == 1.0
+    assert found.offset == pytest.approx(5.0)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from earmark.identify.matching import Evidence, Match
-from earmark.identify.monitoring import Monitor, Sighting, Windows
+from earmark.identify.monitoring import Monitor, Sighting, Windows, without_repeats
+from earmark.identify.sequence import Line
 from earmark.types import Clip
 
 RATE = 100
@@ -20,7 +23,8 @@ class Schedule:
         self.confidence = confidence
         self.longest = 0
 
-    def __call__(self, clip: Clip) -> list[Match]:
+    def __call__(self, clip: Clip, expected: Sequence[Line]) -> list[Match]:
+        self.expected = list(expected)
         self.longest = max(self.longest, len(clip.samples))
         tracks = np.round(clip.samples).astype(int)
         found = []
@@ -113,8 +117,28 @@ def test_a_short_end_is_looked_at() -> None:
 
 
 def test_a_second_copy_of_the_same_sound_is_hidden() -> None:
-    def twice(clip: Clip) -> list[Match]:
+    def twice(clip: Clip, expected: Sequence[Line]) -> list[Match]:
         best = Match(1, 0.99, 0.0, 10.0, 0.0, 10.0, 1.0, Evidence())
         return [best, Match(2, 0.95, 30.0, 40.0, 0.0, 10.0, 1.0, Evidence())]
 
     assert [s.track for s in Monitor(twice, RATE).push(np.zeros(10 * RATE))] == [1]
+
+
+def test_a_window_is_asked_for_the_lines_of_those_before_it() -> None:
+    identify = Schedule()
+    monitor = Monitor(identify, RATE)
+    monitor.push(broadcast([(0, 3.0), (3, 12.0)]))
+    (line,) = identify.expected  # the second window begins at 5 s, 9 s into the track
+    assert (line.track, line.speed) == (3, 1.0)
+    assert line.offset == pytest.approx(9.0, abs=0.1)
+    monitor.push(broadcast([(0, 40.0)]))
+    assert identify.expected == []
+
+
+def test_a_repeat_within_a_longer_sighting_is_left_out() -> None:
+    def sighting(track: int, start: float, end: float, at: float) -> Sighting:
+        return Sighting(track, 1.0, at, at + end - start, start, end, 1.0)
+
+    whole, repeat = sighting(1, 0.0, 60.0, 0.0), sighting(1, 10.0, 25.0, 40.0)
+    apart, other = sighting(1, 55.0, 75.0, 10.0), sighting(2, 10.0, 25.0, 0.0)
+    assert without_repeats([whole, repeat, apart, other]) == [whole, apart, other]

@@ -17,7 +17,7 @@ FORMATS = ("m3u", "csv", "json", "parquet")
 
 @click.command("list")
 @common.where_option
-@click.option("--limit", type=click.IntRange(min=0), help="How many at most [default: all].")
+@click.option("--limit", "-k", type=click.IntRange(min=0), help="How many at most [default: all].")
 @click.option("--offset", type=click.IntRange(min=0), default=0, help="How many to pass over.")
 @common.json_option
 @common.library_option

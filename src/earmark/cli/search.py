@@ -20,7 +20,7 @@ _PLAY = click.option("--play", is_flag=True, help="Play the hits, best first, if
 
 
 @click.command()
-@click.argument("text", required=False)
+@click.argument("text", nargs=-1)
 @click.option("--audio", metavar="FILE[#start-end]", help="A recording, or a moment of it.")
 @click.option("--like", multiple=True, metavar="X[#start-end]", help="An id, a path, or words.")
 @click.option("--unlike", multiple=True, metavar="X[#start-end]", help="What to stay away from.")
@@ -36,7 +36,13 @@ _PLAY = click.option("--play", is_flag=True, help="Play the hits, best first, if
 @common.json_option
 @common.library_option
 def search(
-    library: str | None, as_json: bool, play: bool, explain: bool, within: str | None, **asked: Any
+    text: tuple[str, ...],
+    library: str | None,
+    as_json: bool,
+    play: bool,
+    explain: bool,
+    within: str | None,
+    **asked: Any,
 ) -> int:
     """Find moments by example (--audio), by likeness (--like, --unlike) or by words.
 
@@ -51,6 +57,7 @@ def search(
     darker, longer, shorter, harder or softer attack, noisier, tonal (brightness=+0.2 is the same
     as brighter=.2).
     """
+    asked["text"] = " ".join(text) if text else None
     if within is not None:
         asked["within"] = _former(within)
     asked["by"] = common.split_names(asked["by"])

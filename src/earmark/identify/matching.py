@@ -56,6 +56,10 @@ less than this share of it."""
 NEARLY = 0.012
 """Speeds this near to 1 are looked at as 1 too."""
 
+EXPECTED = 1.15
+"""Evidence of a line that goes on with what was heard before counts so many times: where music
+repeats itself, several lines are equally good."""
+
 NOTHING = Evidence()
 
 SPEED_TURNS = (-0.03, -0.02, -0.01, 0.01, 0.02, 0.03)
@@ -105,6 +109,7 @@ def identify(
     *,
     calibration: Calibration | None = None,
     certain: float = CERTAIN,
+    expected: Sequence[Line] = (),
 ) -> list[Match]:
     """Find the tracks that a query was taken from.
 
@@ -120,6 +125,9 @@ def identify(
     certain : float
         Probability of the first look's best match from which on it is the answer; above 1 all
         is always looked at.
+    expected : sequence of Line
+        Lines to look at whatever votes they get, and to prefer to others of the same track that
+        are hardly better: those on which the sound before this query lay.
 
     Returns
     -------
@@ -133,7 +141,7 @@ def identify(
             both = code_rows is not None and codes is not None
             calibration = confidence.BOTH if both else confidence.VECTORS_ALONE
     query = _Query.of(encoded, codes)
-    quick = _Hunt(query, vectors, code_rows, calibration, AT_FIRST)
+    quick = _Hunt(query, vectors, code_rows, calibration, AT_FIRST, tuple(expected))
     if vectors is not None and len(query.times) >= 2 * AT_FIRST.every:
         found = quick.best(quick.vector_lines(), [])
         if found and quick.sure(found[0]) >= certain:
@@ -176,11 +184,12 @@ class _Found:
     speed: float
     evidence: Evidence = NOTHING
     span: tuple[float, float] = (0.0, 0.0)
+    favour: float = 1.0
 
     @property
     def rank(self) -> tuple[float, int]:
         """Best first when sorted."""
-        return -self.evidence.weight, self.track
+        return -self.evidence.weight * self.favour, self.track
 
 
 @dataclass(frozen=True)
@@ -192,6 +201,7 @@ class _Hunt:
     code_rows: Rows | None
     calibration: Calibration
     search: Search
+    expected: tuple[Line, ...] = ()
 
     def sure(self, found: _Found) -> float:
         """Probability that a line is right."""
@@ -256,7 +266,10 @@ class _Hunt:
         """The tracks of lines, best first, with all evidence."""
         first = sorted((self._of_vectors(line) for line in by_vectors), key=lambda f: f.rank)
         first = first[: self.search.coded] + [self._of_vectors(line) for line in by_codes]
-        order = _one_a_track(self._of_codes(found) for found in first)
+        order = _one_a_track(
+            [replace(self._of_codes(self._of_vectors(x)), favour=EXPECTED) for x in self.expected]
+            + [self._of_codes(found) for found in first]
+        )
         if self.code_rows is not None and self.query.codes is not None:
             turned = self.search.turned
             order[:turned] = [self._confirmed(found) for found in order[:turned]]
@@ -271,12 +284,17 @@ class _Hunt:
         query = self.query
         if self.vectors is None or not len(query.times):
             return found
-        low, high = _reach(found.offset, found.speed, query.times)
-        times, rows = self.vectors.stretch(found.track, low, high)
+        plain = found.offset + (found.speed - 1.0) * float(query.times.mean())
+        ends = (*_reach(found.offset, found.speed, query.times), *_reach(plain, 1.0, query.times))
+        times, rows = self.vectors.stretch(found.track, min(ends), max(ends))
         similarity = query.rows @ np.asarray(rows, np.float32).T
         best = sequence.align(
             similarity, query.times, times, offset=found.offset, speed=found.speed
         )
+        if abs(found.speed - 1.0) > Fine.speed_reach:
+            # Votes tell speed badly where the sound changes slowly: the plain line may be better.
+            other = sequence.align(similarity, query.times, times, offset=plain, speed=1.0)
+            best = max(best, other, key=lambda a: a.evidence)
         if best.first < 0:
             return found
         span = (float(times[best.first]) - query.half, float(times[best.last]) + query.half)

@@ -1,21 +1,26 @@
 """Finding every recording in hours of sound: radio, mixes, a microphone.
 
 The sound is looked at in windows that overlap by half; matches of consecutive windows on the same
-line (the same track, the same difference of time, the same speed) are one sighting.  A sighting
-is confirmed as soon as one window is sure of it, and closed when it has not been seen for a
-while; its range is then made exact along its line.  Memory is bounded by the windows, whatever the
-length of the sound.
+line (the same track, the same difference of time, the same speed) are one sighting.  Music that
+repeats itself lies on several lines, so that each window is asked for those of the windows before
+it too.  A sighting is confirmed as soon as one window is sure of it, and closed when it has not
+been seen for a while; its range is then made exact along its line.  Memory is bounded by the
+windows, whatever the length of the sound.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from earmark.identify.matching import Match
+from earmark.identify.sequence import Line
 from earmark.types import Clip, Float32Array
+
+MOST = 0.6
+"""Share of a sighting that must lie under another one for that to explain it."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Sighting:
     seen: int = 1
 
 
-Identify = Callable[[Clip], list[Match]]
+Identify = Callable[[Clip, Sequence[Line]], list[Match]]
 
 
 @dataclass
@@ -61,7 +66,8 @@ class Monitor:
     Parameters
     ----------
     identify : callable
-        Gives the matches of a clip, best first, with times relative to the clip's first sample.
+        Gives the matches of a clip, best first, with times relative to the clip's first sample;
+        its second argument is the lines on which the sound before the clip lay.
     sample_rate : int
         Of the sound, in Hz.
     windows : Windows
@@ -116,7 +122,7 @@ class Monitor:
         """Identify one window; return the sightings that are new."""
         at = self._begin / self.sample_rate
         new = []
-        for match in self.identify(Clip(samples, self.sample_rate)):
+        for match in self.identify(Clip(samples, self.sample_rate), self._lines(at)):
             if match.confidence < self.windows.weak:
                 continue
             seen = Sighting(
@@ -136,6 +142,14 @@ class Monitor:
                 new.append(seen)
         return new
 
+    def _lines(self, at: float) -> list[Line]:
+        """The lines of what was heard until now, for a window that begins `at` this time."""
+        return [
+            Line(s.track, s.start + s.speed * (at - s.query_start), s.speed, 0.0)
+            for s in self._open
+            if s.query_end + self.windows.patience >= at
+        ]
+
     def _continues(self, known: Sighting, seen: Sighting) -> bool:
         """Whether a window's match lies on the line of a sighting."""
         if known.track != seen.track:
@@ -148,11 +162,37 @@ class Monitor:
         same recording twice in the library)."""
         for other in self._open:
             both = min(other.query_end, seen.query_end) - max(other.query_start, seen.query_start)
-            if both > 0.6 * (seen.query_end - seen.query_start) and (
+            if both > MOST * (seen.query_end - seen.query_start) and (
                 other.confidence >= seen.confidence
             ):
                 return True
         return False
+
+
+def without_repeats(sightings: Sequence[Sighting]) -> list[Sighting]:
+    """Leave out sightings of a track within a longer one of the same track.
+
+    Where a recording repeats itself, a part of it is found at both places; the longer line
+    explains the shorter one.
+
+    Parameters
+    ----------
+    sightings : sequence of Sighting
+
+    Returns
+    -------
+    list of Sighting
+        In the same order.
+    """
+    return [s for s in sightings if not any(_explains(other, s) for other in sightings)]
+
+
+def _explains(long: Sighting, short: Sighting) -> bool:
+    length = short.query_end - short.query_start
+    if long.track != short.track or length >= long.query_end - long.query_start:
+        return False
+    both = min(long.query_end, short.query_end) - max(long.query_start, short.query_start)
+    return both > MOST * length
 
 
 def _joined(known: Sighting, seen: Sighting) -> Sighting:

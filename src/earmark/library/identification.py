@@ -16,9 +16,10 @@ from earmark.encoders import fingerprint, spectral
 from earmark.errors import QueryError
 from earmark.identify import matching
 from earmark.identify.matching import Match
-from earmark.identify.monitoring import Monitor, Sighting, Windows
+from earmark.identify.monitoring import Monitor, Sighting, Windows, without_repeats
 from earmark.identify.query_codes import QueryCodes
 from earmark.identify.rows import StoredRows
+from earmark.identify.sequence import Line
 from earmark.library import exact, probes
 from earmark.library.hits import Hits, Renderer
 from earmark.library.probes import AudioLike
@@ -70,7 +71,8 @@ def identify(
     found: list[Match | Sighting]
     if every or heard > WHOLE_SECONDS * rate:
         monitor.push(rest)
-        found = sorted([*over, *monitor.finish()], key=lambda s: (s.query_start, s.track))
+        seen = without_repeats([*over, *monitor.finish()])
+        found = sorted(seen, key=lambda s: (s.query_start, s.track))
     else:
         found = [*finder(Clip(rest, rate))]
     kept = [one for one in found if one.confidence >= confidence]
@@ -150,8 +152,11 @@ class Finder:
         self.sample_rate = self._encoders[names[0]].spec.sample_rate
         self.by = "+".join(names)
 
-    def __call__(self, clip: Clip) -> list[Match]:
-        """Matches of a clip, best first, in seconds from its first sample."""
+    def __call__(self, clip: Clip, expected: Sequence[Line] = ()) -> list[Match]:
+        """Matches of a clip, best first, in seconds from its first sample.
+
+        `expected` are lines on which the sound before it lay.
+        """
         if not np.abs(clip.samples).max(initial=0.0) > 0:
             return []
         from earmark import framing
@@ -160,7 +165,8 @@ class Finder:
         encoded = framing.encode_query(encoder, clip)
         codes = QueryCodes(clip, load_directions()) if spectral.NAME in self._rows else None
         vectors = self._rows.get(fingerprint.NAME)
-        return matching.identify(encoded, codes, vectors, self._rows.get(spectral.NAME))
+        code_rows = self._rows.get(spectral.NAME)
+        return matching.identify(encoded, codes, vectors, code_rows, expected=expected)
 
 
 def _hits(
