@@ -121,7 +121,7 @@ def test_every_command_has_help(run, name):
     code, out, _ = run(*name.split(), "--help")
     assert code == 0
     assert "later version" not in out
-    if name not in WITHOUT_JSON | {"evaluate", "export"}:
+    if name not in WITHOUT_JSON | {"evaluate"}:
         assert "--json" in out
     if name != "evaluate":
         assert "--library" in out
@@ -383,11 +383,14 @@ def test_export(run, library, tmp_path, form):
     else:
         assert content.count(b"organ_") >= 3
     if form != "parquet":
-        assert run("export", "--format", form, "--where", "label = 'organ'")[1].encode() == content
+        for ask in (["--format", form], [form]):
+            assert run("export", *ask, "--where", "label = 'organ'")[1].encode() == content
+    assert run("export", "--json")[1] == run("export", "json")[1]
 
 
 def test_export_needs_a_format(run, library, tmp_path):
-    check_error(run("export"), "format", hint="--format")
+    check_error(run("export"), "format", hint="m3u|csv|json|parquet")
+    check_error(run("export", "csv", "--format", "m3u"), "csv and m3u", hint="once")
     check_error(run("export", "-o", tmp_path / "x.doc"), "x.doc")
     result = run("export", "-o", tmp_path / "no" / "x.csv")
     check_error(result, "No such file", hint=None)

@@ -79,20 +79,22 @@ def _describe(document: dict[str, Any]) -> str:
 
 
 @click.command()
+@click.argument("named", metavar="[FORMAT]", type=click.Choice(FORMATS), required=False)
 @click.option("--format", "form", type=click.Choice(FORMATS), help="[default: by OUTPUT's suffix]")
 @click.option("-o", "--output", metavar="FILE", help="Where to write [default: standard output].")
 @common.where_option
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @common.library_option
-def export(library: str | None, form: str | None, output: str | None, where: str | None) -> None:
+def export(
+    library: str | None,
+    named: str | None,
+    form: str | None,
+    output: str | None,
+    where: str | None,
+    as_json: bool,
+) -> None:
     """Write tracks as m3u, csv, json or parquet."""
-    suffix = Path(output).suffix.lower().removeprefix(".") if output else ""
-    suffix = "m3u" if suffix == "m3u8" else suffix
-    chosen = form or (suffix if suffix in FORMATS else None)
-    if chosen is None:
-        raise UsageError(
-            f"the format must be named, or be that of the output's suffix, got {output!r}",
-            hint=f"--format {'|'.join(FORMATS)}",
-        )
+    chosen = _format({named, form, "json" if as_json else None} - {None}, output)
     if chosen == "parquet" and output is None and sys.stdout.isatty():
         raise UsageError("parquet is no text for a terminal", hint="name a file with -o")
     with common.open_library(library) as lib:
@@ -104,3 +106,21 @@ def export(library: str | None, form: str | None, output: str | None, where: str
         return
     Path(output).write_bytes(content)
     common.say(f"wrote {total} tracks to {output}")
+
+
+def _format(asked: set[str | None], output: str | None) -> str:
+    """The format that was asked for, or that of the output's suffix."""
+    suffix = Path(output).suffix.lower().removeprefix(".") if output else ""
+    suffix = "m3u" if suffix == "m3u8" else suffix
+    if len(asked) > 1:
+        raise UsageError(
+            f"one format is written at a time, got {' and '.join(sorted(map(str, asked)))}",
+            hint="name it once",
+        )
+    for name in (*asked, suffix):
+        if name in FORMATS:
+            return name
+    raise UsageError(
+        f"the format must be named, or be that of the output's suffix, got {output!r}",
+        hint=f"earmark export {'|'.join(FORMATS)}",
+    )

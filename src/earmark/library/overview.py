@@ -96,7 +96,7 @@ def _advice(store: Store, spaces: tuple[SpaceStats, ...], tracks: int) -> list[s
             )
         if space.tracks < tracks:
             advice.append(
-                f"{tracks - space.tracks} tracks have no rows of {space.encoder} "
-                "(silent, or added without it): earmark index adds them"
+                f"{tracks - space.tracks} tracks have no rows of {space.encoder}: silence and "
+                "scores of notes have none, to what was added without it earmark index adds them"
             )
     return advice
