@@ -247,10 +247,14 @@ def test_evaluation_counts_ranks_and_false_accepts(lib, tmp_path):
         rows.append((f"h{i}.wav", f"tune{i:02d}", "anna"))
     af.write_wav(tmp_path / "other.wav", np.zeros(RATE, np.float32), RATE)
     rows.append(("other.wav", "", "ben"))
+    (tmp_path / "broken.wav").write_bytes(b"RIFF no sound")
+    rows.append(("broken.wav", "melodies/tune03.mid", "carl"))
     report = humming.evaluate(lib, humming.read_manifest(manifest(tmp_path, rows)))
-    assert report["top1"] == report["top10"] == report["mrr"] == report["accepted"] == 1.0
+    figures = {report[name] for name in ("top1", "top10", "mrr", "accepted")}
+    assert figures == {2 / 3}  # of the broken one nothing can be found
+    assert [Path(one["path"]).name for one in report["failed"]] == ["broken.wav"]
     assert report["false_accepts"] == 0.0
-    assert (report["queries"], report["negatives"]) == (2, 1)
+    assert (report["queries"], report["negatives"]) == (3, 1)
     assert report["by_group"]["anna"]["count"] == 2
 
 
@@ -260,7 +264,7 @@ def test_evaluation_refuses_what_makes_no_sense(lib, tmp_path):
     with pytest.raises(QueryError, match="label"):
         humming.evaluate(lib, [humming.Item("x.wav", "no such tune")])
     (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(UsageError, match="path,label"):
+    with pytest.raises(UsageError, match="path and label are missing"):
         humming.read_manifest(tmp_path / "bad.csv")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from earmark.cli import common
+from earmark.cli import common, reports
 from earmark.cli.commands import Entry, LazyGroup
 from earmark.errors import QueryError, UsageError
 
@@ -74,9 +74,7 @@ def retrieval(
     if as_json:
         common.print_json(report.to_json())
         return 0
-    for name, value in report.metrics.items():
-        low, high = report.intervals[name]
-        print(f"{name:<14}{value:.3f}  ({low:.3f} to {high:.3f})")
+    reports.print_figures(report)
     print(f"encoder       {report.encoder}")
     print(f"queries       {report.queries} of {report.library_size} tracks, seed {report.seed}")
     if report.silent:
@@ -118,9 +116,7 @@ def _words(
     if as_json:
         common.print_json(report.to_json())
         return 0
-    for name, value in report.metrics.items():
-        low, high = report.intervals[name]
-        print(f"{name:<14}{value:.3f}  ({low:.3f} to {high:.3f})")
+    reports.print_figures(report)
     print(f"task          {report.task}, encoder {report.encoder}")
     print(f"queries       {report.queries} on {report.library_size} tracks, seed {report.seed}")
     if report.missing:

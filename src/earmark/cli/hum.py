@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from earmark.cli import common
+from earmark.cli import common, reports
 from earmark.errors import UsageError
 from earmark.moments import format_time
 
@@ -131,13 +131,4 @@ def evaluate_hum(
 
     with common.open_library(library) as lib:
         report = evaluate(lib, read_manifest(manifest), starts=starts, confidence=confidence)
-    if as_json:
-        common.print_json(report)
-        return 0
-    groups = report.pop("by_group", {})
-    for name, value in report.items():
-        print(f"{name:<16}{value:.3f}" if isinstance(value, float) else f"{name:<16}{value}")
-    for group, values in groups.items():
-        figures = "  ".join(f"{n} {values[n]:.2f}" for n in ("top1", "top10", "mrr"))
-        print(f"{group:<16}{figures}  of {values['count']}")
-    return 0
+    return reports.answer(report, as_json=as_json)

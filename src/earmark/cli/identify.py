@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from earmark.cli import common, streaming
+from earmark.cli import common, reports, streaming
 from earmark.cli.streaming import Asked
 from earmark.errors import AudioError, UsageError
 
@@ -154,9 +154,4 @@ def evaluate_identify(
 
     with common.open_library(library) as lib:
         report = evaluate(lib, read_manifest(manifest), confidence=confidence)
-    if as_json:
-        common.print_json(report)
-    else:
-        for name, value in report.items():
-            print(f"{name:<16}{value:.3f}" if isinstance(value, float) else f"{name:<16}{value}")
-    return 0
+    return reports.answer(report, as_json=as_json)

@@ -7,16 +7,15 @@ empty one means that the tune is not there: any answer to it is a false accept.
 
 from __future__ import annotations
 
-import csv
 import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any, Protocol
 
-from earmark import sources
-from earmark.errors import AudioError, QueryError, UsageError
+from earmark.errors import AudioError, QueryError
+from earmark.evaluate import manifests
 from earmark.melody.confidence import ACCEPTED
 from earmark.types import Track
 
@@ -35,11 +34,13 @@ class Item:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one hum found: the rank of its tune (None: not found), and whether it was accepted."""
+    """What one hum found: the rank of its tune (None: not found), whether it was accepted, and what
+    kept it from being asked."""
 
     item: Item
     rank: int | None
     accepted: bool
+    error: str = ""
 
 
 class Hummable(Protocol):
@@ -65,29 +66,13 @@ def read_manifest(path: str | os.PathLike[str]) -> list[Item]:
     UsageError
         If it cannot be read, lacks a column, or is empty.
     """
-    folder = Path(path).resolve().parent
-    try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"the manifest must be a readable CSV file; {path}: {error}") from error
-    if not rows:
-        raise UsageError(f"the manifest must have rows, but {path} has none")
-    for column in ("path", "label"):
-        if column not in rows[0]:
-            raise UsageError(f"the manifest must have columns path,label; {path} has no {column!r}")
-    return [
-        Item(
-            _path(row["path"] or "", folder),
-            (row["label"] or "").strip(),
-            (row.get("group") or "").strip(),
-        )
-        for row in rows
-    ]
-
-
-def _path(text: str, folder: Path) -> str:
-    return text if sources.is_url(text) else sources.canonical(str(folder / text))
+    manifest = manifests.read(path, ("path", "label"), example="path,label,group")
+    items = []
+    for line in manifest.lines:
+        if not (file := manifest.file(line)):
+            raise manifest.error(line, "path is empty")
+        items.append(Item(file, line.get("label"), line.get("group")))
+    return items
 
 
 def names_of(track: Track) -> frozenset[str]:
@@ -132,7 +117,8 @@ def evaluate(
         ``top1``, ``top10``, ``mrr``: of the hums whose tune the library has, where it ranks,
         whatever its confidence; ``accepted``: it is first, and the library would say so;
         ``false_accepts``: share of the other hums that are given a tune; ``by_group`` with the
-        first three and the number of each singer; and how many hums and tracks there were.
+        first three and the number of each singer; how many hums and tracks there were; and
+        ``failed``, path and error of the hums that could not be read: they found nothing.
 
     Raises
     ------
@@ -162,6 +148,7 @@ def evaluate(
         "encoder": "melody",
         "library_size": len(library),
         "seed": 0,
+        "failed": [{"path": a.item.path, "error": a.error} for a in answers if a.error],
     }
     if groups:
         report["by_group"] = {g: summary([a for a in right if a.item.group == g]) for g in groups}
@@ -192,17 +179,18 @@ def _ask(
     confidence: float | None,
     depth: int,
 ) -> Answer:
-    if item.label and item.label not in known:
+    label = next((n for n in (item.label, PurePath(item.label).name) if n in known), "")
+    if item.label and not label:
         raise QueryError(
             f"a label must be a track's title, path or file name, got {item.label!r}",
             hint="earmark list shows the tracks; an empty label is a tune that is not there",
         )
     try:
         hits = list(library.hum(item.path, k=depth, starts=starts, confidence=0.0))
-    except AudioError:
-        return Answer(item, None, False)
+    except AudioError as error:
+        return Answer(item, None, False, str(error))
     least = ACCEPTED if confidence is None else confidence
     accepted = bool(hits) and hits[0].score >= least
-    wanted = known.get(item.label, set())
+    wanted = known.get(label, set())
     rank = next((r for r, hit in enumerate(hits, 1) if hit.track.id in wanted), None)
     return Answer(item, rank if item.label else None, accepted)

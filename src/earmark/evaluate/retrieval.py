@@ -14,8 +14,6 @@ Only reads the library.
 
 from __future__ import annotations
 
-import csv
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +25,7 @@ import numpy.typing as npt
 from earmark import distance as distances
 from earmark import where as filters
 from earmark.errors import QueryError, UnknownField, UsageError, nearest
-from earmark.evaluate import metrics
+from earmark.evaluate import manifests, metrics
 from earmark.types import AnyArray, EncoderSpec, Float64Array, Int64Array, Scalar, Store
 
 BLOCK_ROWS = 65_536
@@ -108,41 +106,24 @@ def read_manifest(path: str | Path, *, where: str | None = None) -> list[Item]:
     UnknownField
         If the filter names a column that is not there.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise UsageError(f"the manifest must be a CSV file, there is none at {file}")
+    manifest = manifests.read(path, ("path", "label"), example="path,label,group")
     expr = None if where is None else filters.parse(where)
-    with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
-        reader = csv.DictReader(lines)
-        columns = list(reader.fieldnames or [])
-        if missing := [name for name in ("path", "label") if name not in columns]:
-            raise UsageError(
-                f"{file}: a manifest must have the columns path and label, "
-                f"{' and '.join(missing)} is missing",
-                hint="the first line names the columns: path,label,group",
-            )
-        for name in sorted(filters.fields_of(expr)) if expr is not None else ():
-            if name not in columns:
-                hint = nearest(name, columns) or f"columns: {', '.join(columns)}"
-                raise UnknownField(f"{file}: there is no column {name!r}", hint=hint)
-        items = []
-        for row in reader:
-            values = {k: _typed(v) for k, v in row.items() if k is not None and v}
-            if expr is not None and not filters.matches(expr, values):
-                continue
-            if not row["path"] or not row["label"]:
-                raise UsageError(f"{file}, line {reader.line_num}: path or label is empty")
-            items.append(_item(file, row))
+    for name in sorted(filters.fields_of(expr)) if expr is not None else ():
+        if name not in manifest.columns:
+            hint = nearest(name, manifest.columns) or f"columns: {', '.join(manifest.columns)}"
+            raise UnknownField(f"{manifest.path}: there is no column {name!r}", hint=hint)
+    items = []
+    for line in manifest.lines:
+        values = {name: _typed(text) for name, text in line.values.items()}
+        if expr is not None and not filters.matches(expr, values):
+            continue
+        file, label = manifest.file(line), line.get("label")
+        if not file or not label:
+            raise manifest.error(line, "path or label is empty")
+        items.append(Item(file, label, line.get("group")))
     if not items:
-        raise UsageError(f"{file}: no line is left to evaluate", hint="look at --where")
+        raise UsageError(f"{manifest.path}: no line is left to evaluate", hint="look at --where")
     return items
-
-
-def _item(file: Path, row: Mapping[str, str]) -> Item:
-    path = row["path"]
-    # Joining leaves absolute paths as they are.
-    full = path if "://" in path else os.path.normpath(file.absolute().parent / path)
-    return Item(full, row["label"], row.get("group") or "")
 
 
 def _typed(text: str) -> Scalar:

@@ -18,8 +18,6 @@ Only reads the library.
 
 from __future__ import annotations
 
-import csv
-import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from earmark.errors import QueryError, UsageError
-from earmark.evaluate import metrics
+from earmark.evaluate import manifests, metrics
 from earmark.types import AnyArray, Encoder, Float32Array, Int64Array, Store, TextEncoder
 
 CUTS = (1, 5, 10)
@@ -76,18 +74,9 @@ class TextReport:
         }
 
 
-def _lines(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
-    file = Path(path)
-    if not file.is_file():
-        raise UsageError(f"the manifest must be a CSV file, there is none at {file}")
-    with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
-        reader = csv.DictReader(lines)
-        return list(reader.fieldnames or []), [dict(row) for row in reader]
-
-
 def has_captions(path: str | Path) -> bool:
     """Say whether a manifest has captions, by its columns."""
-    columns, _ = _lines(path)
+    columns = manifests.read(path).columns
     return any(name == "caption" or _CLOTHO.fullmatch(name) for name in columns)
 
 
@@ -99,24 +88,24 @@ def read_captions(path: str | Path) -> list[Caption]:
     UsageError
         If the columns are none of them, or there is no caption.
     """
-    columns, rows = _lines(path)
-    folder = Path(path).absolute().parent
+    manifest = manifests.read(path)
+    columns = manifest.columns
     several = sorted(name for name in columns if _CLOTHO.fullmatch(name))
     found: list[Caption] = []
-    for row in rows:
+    for line in manifest.lines:
         if "path" in columns and "caption" in columns:
-            found.append(Caption(row["caption"], _names(folder, row["path"])))
+            found.append(Caption(line.get("caption"), _names(manifest.file(line))))
         elif _AUDIOCAPS in columns and "caption" in columns:
-            found.append(Caption(row["caption"], (f"id:{row[_AUDIOCAPS]}",)))
+            found.append(Caption(line.get("caption"), (f"id:{line.get(_AUDIOCAPS)}",)))
         elif several and "file_name" in columns:
-            names = _names(folder, row["file_name"])
-            found += [Caption(row[name], names) for name in several if row[name]]
+            names = _names(manifest.file(line, "file_name"))
+            found += [Caption(line.get(name), names) for name in several]
         else:
             raise UsageError(
                 f"{path}: captions need the columns path,caption, or those of AudioCaps "
                 f"(youtube_id,caption) or Clotho (file_name,caption_1), got {','.join(columns)}"
             )
-    found = [one for one in found if one.text and one.text.strip()]
+    found = [one for one in found if one.text]
     if not found:
         raise UsageError(f"{path}: there is no caption to ask with")
     return found
@@ -130,26 +119,28 @@ def read_classes(path: str | Path) -> list[Caption]:
     UsageError
         If the columns are neither ``path,label`` nor those of ESC-50.
     """
-    columns, rows = _lines(path)
-    folder = Path(path).absolute().parent
-    if {"path", "label"} <= set(columns):
+    manifest = manifests.read(path)
+    if {"path", "label"} <= set(manifest.columns):
         file, label = "path", "label"
-    elif {"filename", "category"} <= set(columns):
+    elif {"filename", "category"} <= set(manifest.columns):
         file, label = "filename", "category"
     else:
         raise UsageError(
             f"{path}: classes need the columns path,label or filename,category (ESC-50), "
-            f"got {','.join(columns)}"
+            f"got {','.join(manifest.columns)}"
         )
-    found = [Caption(r[label].replace("_", " "), _names(folder, r[file])) for r in rows if r[label]]
+    found = [
+        Caption(line.get(label).replace("_", " "), _names(manifest.file(line, file)))
+        for line in manifest.lines
+        if line.get(label)
+    ]
     if len({one.text for one in found}) < 2:
         raise UsageError(f"{path}: to choose between classes there must be at least two")
     return found
 
 
-def _names(folder: Path, path: str) -> tuple[str, ...]:
-    full = path if "://" in path else os.path.normpath(folder / path)
-    return (full, f"name:{Path(path).name}")
+def _names(path: str) -> tuple[str, ...]:
+    return (path, f"name:{Path(path).name}")
 
 
 def evaluate_captions(
