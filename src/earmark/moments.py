@@ -6,6 +6,7 @@ own name does no harm: only ``#START-END`` with numbers at the very end is read 
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -81,3 +82,14 @@ def format_time(seconds: float) -> str:
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def format_range(start: float, end: float, *, dash: str = "-") -> str:
+    """Write a range as ``m:ss-m:ss``, outward to whole seconds but for a tenth of one.
+
+    Examples
+    --------
+    >>> format_range(61.7, 65.02), format_range(4.95, 5.2)
+    ('1:01-1:05', '0:05-0:06')
+    """
+    return f"{format_time(start + 0.1)}{dash}{format_time(math.ceil(end - 0.1))}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import click
 
 from earmark.cli import common, reports
 from earmark.errors import UsageError
-from earmark.moments import format_time
+from earmark.moments import format_range
 
 if TYPE_CHECKING:
     from earmark.library.hits import Hits
@@ -92,7 +91,7 @@ def _show(hits: Hits) -> None:
     rows = [
         [
             f"{hit.score:.2f}",
-            f"{format_time(hit.query_start or 0)}-{format_time(math.ceil(hit.query_end or 0))}",
+            format_range(hit.query_start or 0, hit.query_end or 0),
             tables.moment(hit),
             f"{hit.details['key_shift']:+.1f}",
             f"{hit.details['tempo_ratio']:.2f}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Generator
 from contextlib import closing
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from earmark.cli import common
 from earmark.errors import SourceError
-from earmark.moments import format_time
+from earmark.moments import format_range, format_time
 
 if TYPE_CHECKING:
     from earmark.library import Library
@@ -41,7 +40,7 @@ def row(hit: Hit) -> list[str]:
     """What a table says of a hit."""
     from earmark.cli import tables
 
-    heard = f"{format_time(hit.query_start or 0)}-{format_time(math.ceil(hit.query_end or 0))}"
+    heard = format_range(hit.query_start or 0, hit.query_end or 0)
     moment = tables.moment(hit)
     if hit.exact:
         heard = _exact(hit.query_start, hit.query_end)

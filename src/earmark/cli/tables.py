@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from collections.abc import Sequence
 from unicodedata import combining, east_asian_width
 
-from earmark.moments import format_time
+from earmark.moments import format_range, format_time
 from earmark.types import Hit, Track
 
 MIN_NAME = 20
@@ -35,10 +34,10 @@ def tracks_table(tracks: Sequence[Track]) -> str:
 
 
 def moment(hit: Hit) -> str:
-    """Return where in the track, as ``m:ss-m:ss``, outward to whole seconds."""
+    """Return where in the track, as ``m:ss-m:ss``."""
     if hit.start is None or hit.end is None:
         return ""
-    return f"{format_time(hit.start)}-{format_time(math.ceil(hit.end))}"
+    return format_range(hit.start, hit.end)
 
 
 def describe(track: Track) -> str:

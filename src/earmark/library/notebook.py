@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 import wave
 from collections.abc import Sequence
 from html import escape
@@ -17,7 +16,7 @@ from html import escape
 import numpy as np
 
 from earmark.errors import EarmarkError
-from earmark.moments import format_time
+from earmark.moments import format_range
 from earmark.types import Clip, Hit
 
 MAX_SECONDS = 10.0
@@ -110,7 +109,7 @@ def _row(rank: int, hit: Hit) -> str:
     title = " – ".join(part for part in (track.artist, track.title) if part)
     moment = ""
     if hit.start is not None and hit.end is not None:
-        moment = f"{format_time(hit.start)}–{format_time(math.ceil(hit.end))}"
+        moment = format_range(hit.start, hit.end, dash="–")
     name = f"{_text(title)}<br>" if title else ""
     return (
         f"<tr><td>{rank}</td><td>{hit.score:.3f}</td><td>{moment}</td><td>{_text(hit.by)}</td>"
