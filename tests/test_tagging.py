@@ -14,8 +14,9 @@ import earmark
 import fake_tagger
 from earmark import labelling
 from earmark.config import Settings
-from earmark.errors import AudioError, QueryError, UsageError
+from earmark.errors import AudioError, NotAvailable, QueryError, UsageError
 from earmark.library import tagging
+from earmark.library.class_names import classes_of
 from earmark.tags import writing
 
 RATE = 8000
@@ -306,3 +307,60 @@ def test_write_only_on_request_and_undo(run, sounds, tmp_path):
     code, out, _ = run("tag", "--undo", str(log), "--json")
     assert (code, json.loads(out)[0]["undone"]) == (0, True)
     assert writing.read_labels(file) is None
+
+
+# --- labels of one's own without a text model ---------------------------------------------------
+
+
+@pytest.fixture
+def no_reader(lib, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The library's tagger does not read, and no text encoder is installed."""
+    monkeypatch.setattr(fake_tagger, "READS", False)
+    lib.close()
+    with earmark.open(tmp_path / "library", settings=lib.settings) as library:
+        yield library
+
+
+def test_labels_that_name_classes_need_no_text_model(no_reader, sounds):
+    asked = ["barking", "whistles", "a dog bark", "low hum"]
+    session = no_reader.tagger(labels=asked, moments=True)
+    one, two, long = (session.tag(str(sounds / f"{name}.wav")) for name in ("one", "two", "long"))
+    assert [tag.label for tag in one.tags] == ["barking", "a dog bark"]
+    assert one.tags[1].score < one.tags[0].score  # as little of a dog as of a barking dog
+    assert [tag.label for tag in two.tags] == ["whistles"]
+    assert {moment.start: moment.tags[0].label for moment in long.moments} == {
+        0.0: "low hum", 1.0: "low hum", 2.0: "low hum", 3.0: "whistles", 4.0: "whistles",
+    }  # fmt: skip
+    assert session.tag(str(sounds / "still.wav")).tags == ()
+    assert one.by == "toner"
+
+
+def test_a_label_that_names_no_class_is_refused_with_the_nearest(no_reader, sounds):
+    session = no_reader.tagger(labels=["dog", "whissle"])
+    with pytest.raises(NotAvailable, match="'whissle'") as error:
+        session.tag(str(sounds / "one.wav"))
+    assert "Whistle" in error.value.hint
+    assert "clap" in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("label", "classes"),
+    [
+        ("Rain", [["Rain"]]),
+        ("rain on a surface", [["Rain on surface"]]),
+        ("raindrops", [["Raindrop"]]),
+        ("crying babies", [["Baby cry, infant cry"]]),
+        ("infant cry", [["Baby cry, infant cry"]]),
+        ("running", [["Run"]]),
+        ("glasses", [["Glass"]]),
+        ("sneezing", [["Sneeze"]]),
+        ("dog in the rain", [["Dog"], ["Rain"]]),
+        ("dog on the moon", []),
+        ("  ", []),
+        ("犬", []),
+    ],
+)
+def test_the_classes_that_a_label_names(label, classes):
+    names = ["Dog", "Rain", "Rain on surface", "Raindrop", "Baby cry, infant cry"]
+    names += ["Run", "Glass", "Sneeze"]
+    assert [[names[i] for i in group] for group in classes_of(label, names)] == classes

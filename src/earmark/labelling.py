@@ -7,7 +7,7 @@ moments: the label is heard somewhere in it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -78,3 +78,52 @@ def with_labels(encoded: Encoded, names: Sequence[str]) -> Encoded:
         return encoded
     labels = pick(names, encoded.label_scores, encoded.segments)
     return replace(encoded, label_scores=None, labels=labels)
+
+
+def renamed(
+    labels: Sequence[Label], wanted: Mapping[str, Sequence[Collection[str]]]
+) -> tuple[Label, ...]:
+    """Return labels of other names, each heard where one of every group of labels is.
+
+    Parameters
+    ----------
+    labels : sequence of Label
+        Those that were kept.
+    wanted : mapping
+        Name to groups of names of `labels`.  In a moment it has the least score of its groups,
+        a group the largest of its labels.
+
+    Returns
+    -------
+    tuple of Label
+        Best first; without those that are heard nowhere.
+
+    Examples
+    --------
+    >>> dog = Label("Dog", 0.8, np.array([[0.0, 5.0, 0.8]]))
+    >>> yip = Label("Yip", 0.6, np.array([[0.0, 5.0, 0.6]]))
+    >>> groups = [{"Dog"}, {"Bark", "Yip"}]
+    >>> [both] = renamed([dog, yip], {"dog barking": groups, "rain": [{"Rain"}]})
+    >>> both.name, both.score
+    ('dog barking', 0.6)
+    """
+    found = []
+    for name, groups in wanted.items():
+        scores = [_moments_of(labels, group) for group in groups]
+        shared = set.intersection(*(set(each) for each in scores)) if scores else set()
+        if shared:
+            rows = [(*at, min(each[at] for each in scores)) for at in sorted(shared)]
+            moments = np.array(rows, np.float64)
+            found.append(Label(name, float(moments[:, 2].max()), moments))
+    return tuple(sorted(found, key=lambda label: (-label.score, label.name)))
+
+
+def _moments_of(
+    labels: Sequence[Label], names: Collection[str]
+) -> dict[tuple[float, float], float]:
+    """The largest score of the named labels in each moment."""
+    best: dict[tuple[float, float], float] = {}
+    for label in labels:
+        for start, end, score in label.moments.tolist() if label.name in names else ():
+            best[start, end] = max(score, best.get((start, end), 0.0))
+    return best

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("files", nargs=-1, metavar="FILE[#start-end]...")
-@click.option("--labels", metavar="A,B,C", help="Choose among these, by what the words mean.")
+@click.option("--labels", metavar="A,B,C", help="Choose among these only.")
 @click.option("--moments", is_flag=True, help="Tell the tags of each moment too.")
 @click.option("-k", type=click.IntRange(min=1), default=5, show_default=True, help="Most tags.")
 @click.option("--write", is_flag=True, help="Write the tags into the files; can be undone.")
@@ -40,8 +40,9 @@ def tag(
     """Tell what sounds are in each FILE.
 
     The score is the tagger's probability that the sound is heard somewhere in the file (with
-    --labels: the share of other sounds that resemble the label less).  The library's tagger
-    answers, without a library 'efficientat'.  No tags: silence, or none of the labels.  Exit
+    --labels and a text model: the share of other sounds that resemble the label less; without a
+    text model labels must name classes of the tagger).  The library's tagger answers, without a
+    library 'efficientat'.  No tags: silence, or none of the labels.  Exit
     code 1: a FILE failed.
     """
     if undo_log is not None:

@@ -10,6 +10,9 @@ background: the rows of the library, or a fixed list of everyday sounds where th
 ``z`` is the number of standard deviations that the best moment lies above the background's mean;
 the score is the share of a normal background below it.  ``margin`` is the distance of z to that of
 the next label.  No label is given where none reaches `LEAST_Z`: "none of these" is an answer.
+
+Where no text encoder can be had, labels that name classes of the tagger (`class_names`) are
+answered by what it heard of these.
 """
 
 from __future__ import annotations
@@ -23,9 +26,10 @@ import numpy as np
 
 from earmark import labelling, sources
 from earmark.config import Settings
-from earmark.errors import AudioError, EncoderError, NotAvailable, UsageError
+from earmark.errors import AudioError, EncoderError, NotAvailable, UsageError, nearest
 from earmark.library import probes
 from earmark.library.background import BACKGROUND
+from earmark.library.class_names import classes_of
 from earmark.library.probes import AudioLike
 from earmark.library.questions import name_of
 from earmark.library.wording import TextVectors
@@ -204,6 +208,7 @@ class TagSession:
         self._make = make_encoder
         self._texts = texts
         self._chosen: Encoder | None = None
+        self._classes: dict[str, tuple[frozenset[str], ...]] | None = None
         self._judge: _Judge | None = None
 
     @property
@@ -216,12 +221,42 @@ class TagSession:
             If none can be had.
         """
         if self._chosen is None:
-            kind = TextEncoder if self._asked.labels else Tagger
-            default = DEFAULT_READER if self._asked.labels else DEFAULT_TAGGER
-            self._chosen = self._of_library(kind) or self._make(default)
-            if not isinstance(self._chosen, kind):
-                raise UsageError(f"encoder {default!r} does not do this")
+            if not self._asked.labels:
+                self._chosen = self._one(Tagger, DEFAULT_TAGGER)
+            else:
+                self._chosen = self._for_labels()
         return self._chosen
+
+    def _one(self, kind: Any, default: str) -> Encoder:
+        encoder = self._of_library(kind) or self._make(default)
+        if not isinstance(encoder, kind):
+            raise UsageError(f"encoder {default!r} does not do this")
+        found: Encoder = encoder
+        return found
+
+    def _for_labels(self) -> Encoder:
+        """What reads; else, if each label names a class of it, what tags."""
+        try:
+            return self._one(TextEncoder, DEFAULT_READER)
+        except (NotAvailable, EncoderError) as no_reader:
+            try:
+                tagger = self._one(Tagger, DEFAULT_TAGGER)
+            except (NotAvailable, EncoderError):
+                raise no_reader from None
+            names = tagger.labels if isinstance(tagger, Tagger) else ()
+            found = {label: classes_of(label, names) for label in self._asked.labels}
+            for label, groups in found.items():
+                if not groups:
+                    raise NotAvailable(
+                        f"without a text model a label must name a class that "
+                        f"{tagger.spec.name} knows, got {label!r}",
+                        hint="; ".join(filter(None, (nearest(label, names), no_reader.hint))),
+                    ) from None
+            self._classes = {
+                label: tuple(frozenset(names[i] for i in group) for group in groups)
+                for label, groups in found.items()
+            }
+            return tagger
 
     def _of_library(self, kind: Any) -> Encoder | None:
         for name in sorted(self._store.encoders()) if self._store is not None else ():
@@ -242,7 +277,7 @@ class TagSession:
         SourceError, DecodeError
             If the file cannot be had or decoded.
         """
-        if self._asked.labels:
+        if self._asked.labels and isinstance(self.encoder, TextEncoder):
             return self._zero_shot(source)
         stored = self._stored(source)
         if stored is not None:
@@ -280,6 +315,8 @@ class TagSession:
     def _report(
         self, path: str, labels: Sequence[Label], by: str, *, stored: bool = False
     ) -> TaggedFile:
+        if self._classes is not None:
+            labels = labelling.renamed(labels, self._classes)
         tags = tuple(Tag(label.name, label.score) for label in labels[: self._asked.k])
         moments = _moments(labels, self._asked.k) if self._asked.moments else ()
         return TaggedFile(path, tags, moments, by, stored)
