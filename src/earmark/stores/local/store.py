@@ -202,6 +202,14 @@ class LocalStore:
         with self._catalog.read() as (con, _):
             return labels.load(con, ids)
 
+    def label_counts(
+        self, k: int, *, where: Expr | None = None
+    ) -> tuple[list[tuple[str, int]], int]:
+        """The `k` labels that most tracks have, with how many do; and the number of labels."""
+        with self._catalog.read() as (con, _):
+            sql, values = (text.ALL, []) if where is None else filters.condition(con, where)
+            return labels.counts(con, k, sql, values)
+
     def arrays(self, name: str) -> dict[str, AnyArray]:
         """The derived arrays of this name; raises `DamagedLibrary` if they fail their check."""
         with self._catalog.read() as (con, _):
