@@ -22,7 +22,7 @@ _HALF_BLOCK = 1 << 20
 _HALF_QUERIES = 6
 _HEAP = 256
 _COUNTED = 4096
-_COUNTERS = 1 << 20  # entries of FAISS's table of counted rows: 8 MB
+_COUNTERS = 1 << 18  # entries of FAISS's table of counted rows: 2 MB, which a cache holds
 
 
 INT8_SCALE = np.float32(127.0)
