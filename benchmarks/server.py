@@ -1,12 +1,22 @@
 """Many clients at once: a served library of 200,000 segments, asked mixed questions over loopback.
 
-Prints one line per figure: errors, p95 by kind of question, with indexing at the same time, memory
-over many requests, and what a killed server process costs.
-
     python benchmarks/server.py [--segments 200000] [--clients 50] [--seconds 20] [--workers 2]
+                                [--only cost,pause,closed,memory,indexing,killed] [--folder FOLDER]
 
-The library is made of rendered tones: real `timbre` rows of 200 short sounds, and rows near to them
-under other names until there are enough segments.
+Sections, all with one server of `--workers` processes:
+
+- `cost`: processor time of a question of each kind, one client, all processes of the server;
+- `pause`: clients that wait a second (mean, exponential) between an answer and the next question,
+  as people do;
+- `closed`: clients that never pause: the server is always full, and the times say how long the
+  queue is (clients / questions a second), not how long an answer takes;
+- `memory`: private memory of all processes over 10,000 questions;
+- `indexing`: clients that pause, without and with a job that indexes 300 files;
+- `killed`: a decoder, then a server process killed under clients that never pause.
+
+The clients run on the same cores; what they take is printed.  The library is made of rendered
+tones: real `timbre` rows of 200 short sounds, and rows near to them under other names until there
+are enough segments; the 200 have `fingerprint` rows besides.
 """
 
 from __future__ import annotations
@@ -21,19 +31,22 @@ import sys
 import tempfile
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import earmark
+from earmark.library import probes
 from earmark.library.notebook import wav_bytes
-from earmark.types import Clip, Encoded, TrackRecord
+from earmark.types import Clip, Encoded, Track, TrackRecord
+from server_load import Kind, Load, kinds, post, word
 
 RATE = 22_050
+SOUNDS = 200
+DECODER, SERVER = b"executors.worker", b"spawn_main"
 
 
 def sound(rng: np.random.Generator, seconds: float) -> np.ndarray:
@@ -53,114 +66,49 @@ def make_library(folder: Path, segments: int) -> int:
     rng = np.random.default_rng(0)
     sounds = folder / "sounds"
     sounds.mkdir()
-    for number in range(200):
+    for number in range(SOUNDS):
         clip = Clip(sound(rng, 8.0), RATE)
         (sounds / f"{number:04}.wav").write_bytes(wav_bytes(clip))
     with earmark.open(folder / "library") as lib:
-        lib.add(sounds, encoders=["timbre"])
+        lib.add(sounds, encoders=["timbre", "fingerprint"])
         store = lib.store
         tracks = store.tracks(store.track_ids().tolist())
-        keys = {t.id: store.keys("timbre", t.id) for t in tracks}
-        rows = {t.id: store.vectors("timbre", keys[t.id]) for t in tracks}
-        times = {t.id: store.locate("timbre", keys[t.id]) for t in tracks}
-        have = sum(len(k) for k in keys.values())
+        known = {track.id: probes.stored_rows(store, "timbre", track.id) for track in tracks}
+        have = sum(len(rows.rows) for rows in known.values() if rows is not None)
         number = 0
         while have < segments:
             with store.writer() as writer:
                 for track in tracks:
-                    bits = rows[track.id].copy()
-                    flips = rng.integers(0, bits.shape[1], len(bits))
-                    bits[np.arange(len(bits)), flips] ^= rng.integers(1, 256, len(bits), np.uint8)
-                    span = times[track.id]
-                    encoded = Encoded(bits, np.stack([span.starts, span.ends], axis=1))
-                    record = TrackRecord(
-                        path=f"{track.path}.{number}",
-                        content_hash=f"{track.id:08x}{number:032x}",
-                        size=track.size,
-                        mtime_ns=track.mtime_ns,
-                        info=replace(track.info),
-                        title=f"sound {track.id} take {number}",
-                        tags={"genre": f"g{track.id % 7}"},
-                    )
-                    writer.put_track(record, {"timbre": encoded})
-                    have += len(bits)
+                    record, rows = take(track, known[track.id], number, rng)
+                    writer.put_track(record, {"timbre": rows})
+                    have += len(rows.rows)
                 writer.commit()
             number += 1
         store.rebuild(encoder="timbre")
         return len(lib)
 
 
-class Load:
-    """Clients that ask one question after the other, and how long the answers took."""
-
-    def __init__(self, port: int, clip: bytes, tracks: int) -> None:
-        self.port, self.clip, self.tracks = port, clip, tracks
-        self.times: dict[str, list[float]] = defaultdict(list)
-        self.errors: list[str] = []
-        self._lock = threading.Lock()
-
-    def questions(self, rng: np.random.Generator) -> tuple[str, str, str, bytes | None]:
-        """A question of a kind that is drawn."""
-        at, track = rng.random(), int(rng.integers(1, self.tracks))
-        if at < 0.4:
-            return "track", "GET", f"/api/v1/search?like={track}&k=10", None
-        if at < 0.6:
-            return "upload", "POST", "/api/v1/search?k=10", self.clip
-        if at < 0.75:
-            return "words", "GET", f"/api/v1/search?text=take+{track % 90}&k=10", None
-        if at < 0.85:
-            return "list", "GET", f"/api/v1/tracks?limit=50&offset={track}", None
-        if at < 0.95:
-            return "random", "GET", "/api/v1/random?k=10", None
-        return "peaks", "GET", f"/api/v1/tracks/{1 + track % 200}/peaks", None
-
-    def client(self, seed: int, stop: Callable[[], bool]) -> None:
-        """Ask until told to stop."""
-        rng = np.random.default_rng(seed)
-        link = HTTPConnection("127.0.0.1", self.port, timeout=60)
-        while not stop():
-            kind, method, path, body = self.questions(rng)
-            began = time.perf_counter()
-            try:
-                if link.sock is None:
-                    link.connect()
-                    link.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                link.request(method, path, body, {"Content-Type": "audio/wav"} if body else {})
-                answer = link.getresponse()
-                data = answer.read()
-                if answer.status != 200:
-                    raise OSError(f"{answer.status} {data[:200]!r}")
-            except OSError as error:
-                link.close()
-                with self._lock:
-                    self.errors.append(f"{kind}: {error}")
-                continue
-            with self._lock:
-                self.times[kind].append(time.perf_counter() - began)
-
-    def run(self, clients: int, seconds: float, *, pause: float = 0.0) -> float:
-        """Ask from so many clients for so long; questions a second."""
-        end = time.monotonic() + seconds
-        threads = [
-            threading.Thread(target=self.client, args=(n, lambda: time.monotonic() > end))
-            for n in range(clients)
-        ]
-        began = time.monotonic()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return sum(map(len, self.times.values())) / (time.monotonic() - began)
-
-    def report(self, name: str, rate: float) -> None:
-        """Print the figures."""
-        print(f"{name}: {rate:.0f} questions a second, {len(self.errors)} errors")
-        for kind, values in sorted(self.times.items()):
-            ms = 1000 * np.array(values)
-            p50, p95 = np.percentile(ms, [50, 95])
-            print(f"  {kind:7} {len(ms):6} questions, p50 {p50:6.1f} ms, p95 {p95:6.1f} ms")
-        for error in self.errors[:3]:
-            print("  error:", error)
+def take(
+    track: Track, rows: Encoded | None, number: int, rng: np.random.Generator
+) -> tuple[TrackRecord, Encoded]:
+    """A track under another name, with rows near to its own."""
+    assert rows is not None
+    assert rows.refine is not None
+    bits = rows.rows.copy()
+    for _ in range(8):
+        places = rng.integers(0, bits.shape[1], len(bits))
+        bits[np.arange(len(bits)), places] ^= (1 << rng.integers(0, 8, len(bits))).astype(np.uint8)
+    vectors = rows.refine + 0.02 * rng.standard_normal(rows.refine.shape)
+    record = TrackRecord(
+        path=f"{track.path}.{number}",
+        content_hash=f"{track.id:08x}{number:032x}",
+        size=track.size,
+        mtime_ns=track.mtime_ns,
+        info=replace(track.info),
+        title=" ".join(word(rng) for _ in range(3)),
+        tags={"genre": f"g{track.id % 7}"},
+    )
+    return record, Encoded(bits, rows.segments, vectors.astype(np.float32))
 
 
 def children(pid: int) -> list[int]:
@@ -226,18 +174,20 @@ def start(folder: Path, workers: int) -> tuple[subprocess.Popen[bytes], int]:
             time.sleep(0.1)
 
 
-def post(port: int, path: str, document: object) -> dict[str, object]:
+def ask_json(port: int, method: str, path: str, document: object = None) -> dict[str, Any]:
     link = HTTPConnection("127.0.0.1", port, timeout=60)
-    link.request("POST", path, json.dumps(document), {"Content-Type": "application/json"})
-    answer: dict[str, object] = json.loads(link.getresponse().read())
+    body = None if document is None else json.dumps(document)
+    link.request(method, path, body, {"Content-Type": "application/json"})
+    answer: dict[str, Any] = json.loads(link.getresponse().read())
     return answer
 
 
-def kill_one(process: subprocess.Popen[bytes], after: float) -> None:
-    """Kill a server process (the largest child) after some seconds."""
+def kill_one(process: subprocess.Popen[bytes], what: bytes, after: float) -> None:
+    """Kill a process of the server whose command line has these words, after some seconds."""
     time.sleep(after)
-    below = [p for p in children(process.pid) if b"spawn_main" in cmdline(p)]
-    os.kill(below[0], signal.SIGKILL)
+    below = [p for p in children(process.pid) if what in cmdline(p)]
+    if below:
+        os.kill(below[-1], signal.SIGKILL)
 
 
 def cmdline(pid: int) -> bytes:
@@ -247,13 +197,17 @@ def cmdline(pid: int) -> bytes:
         return b""
 
 
+SECTIONS = ("cost", "pause", "closed", "memory", "indexing", "killed")
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--segments", type=int, default=200_000)
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--only", default=",".join(SECTIONS))
     parser.add_argument("--folder", help="keep the library here, and use it if it is there")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -263,53 +217,116 @@ def main() -> None:
             make_library(folder, given.segments)
         with earmark.open(folder / "library") as lib:
             tracks = len(lib)
-            rows = lib.info()["encoders"][0]["rows"]
+            rows = sum(e["rows"] for e in lib.info()["encoders"] if e["name"] == "timbre")
         print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-        print(f"{tracks} tracks, {rows} segments, {given.workers} server processes")
-        measure(folder, tracks, given)
+        print(f"{tracks} tracks, {rows} segments, {given.workers} server processes", flush=True)
+        make_more(folder)
+        process, port = start(folder, given.workers)
+        try:
+            bench = Bench(process, port, tracks, given)
+            warm = bench.load()
+            warm.run(8, 60.0, most=400)  # outlines and times are at hand from here on
+            for name in given.only.split(","):
+                getattr(bench, name)()
+                sys.stdout.flush()
+        finally:
+            process.terminate()
+            process.wait(20)
 
 
-def measure(folder: Path, tracks: int, given: argparse.Namespace) -> None:
-    """All measurements, one server."""
-    clip = wav_bytes(Clip(sound(np.random.default_rng(1), 5.0), RATE))
+def make_more(folder: Path) -> None:
+    """Files for a job to index: new ones each time."""
     (folder / "more").mkdir(exist_ok=True)
-    rng = np.random.default_rng(2)
+    rng = np.random.default_rng(time.time_ns())
     for number in range(300):
         path = folder / "more" / f"{time.time_ns()}-{number}.wav"
         path.write_bytes(wav_bytes(Clip(sound(rng, 8.0), RATE)))
-    process, port = start(folder, given.workers)
-    try:
-        one = Load(port, clip, tracks)
-        one.run(1, given.seconds / 4)  # outlines and times are at hand from here on
-        one.times.clear()
-        one.report("one client", one.run(1, given.seconds / 4))
-        load = Load(port, clip, tracks)
-        busy_before = cpu_seconds(process.pid)
-        load.report(f"{given.clients} clients", load.run(given.clients, given.seconds))
-        spent = cpu_seconds(process.pid) - busy_before
-        asked = sum(map(len, load.times.values()))
-        print(f"  processor: {1000 * spent / max(asked, 1):.1f} ms a question, all processes")
+
+
+@dataclass
+class Bench:
+    """A server, and what is measured of it."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    tracks: int
+    given: argparse.Namespace
+
+    def __post_init__(self) -> None:
+        self.clip = wav_bytes(Clip(sound(np.random.default_rng(1), 5.0), RATE))
+
+    def load(self, pause: float = 0.0) -> Load:
+        return Load(self.port, kinds(self.clip, self.tracks, SOUNDS), pause)
+
+    def cost(self) -> None:
+        """Processor time of one question of each kind."""
+        asked = [
+            *kinds(self.clip, self.tracks, SOUNDS),
+            Kind("identify", 1.0, lambda rng: post("/api/v1/identify", self.clip)),
+        ]
+        print("one client, processor time of all processes of the server:")
+        for kind in [k for k in asked if k.name in os.environ.get("KINDS", k.name)]:
+            Load(self.port, [kind]).run(1, 60.0, most=20)
+            load, before = Load(self.port, [kind]), cpu_seconds(self.process.pid)
+            load.run(1, 60.0, most=200)
+            spent = 1000 * (cpu_seconds(self.process.pid) - before) / load.asked
+            median = 1000 * float(np.median(load.times[kind.name]))
+            print(f"  {kind.name:8} {spent:6.1f} ms a question, answered after {median:6.1f} ms")
+
+    def pause(self) -> None:
+        """Clients that read what they get."""
+        self._row("that pause for a second", 1.0)
+
+    def closed(self) -> None:
+        """Clients that never pause."""
+        self._row("that never pause", 0.0)
+
+    def _row(self, name: str, pause: float) -> Load:
+        load, before = self.load(pause), cpu_seconds(self.process.pid)
+        load.run(self.given.clients, self.given.seconds)
+        load.report(f"{self.given.clients} clients {name}")
+        spent = 1000 * (cpu_seconds(self.process.pid) - before) / max(load.asked, 1)
+        print(f"  processor: {spent:.1f} ms a question, all processes of the server")
+        return load
+
+    def memory(self) -> None:
+        """Private memory over many questions."""
         sizes, asked, errors = [], 0, 0
-        while asked < given.requests:
-            more = Load(port, clip, tracks)
-            while (done := sum(map(len, more.times.values()))) < given.requests / 5:
-                more.run(given.clients, 2.0)
-            asked, errors = asked + done, errors + len(more.errors)
-            sizes.append(sum(memory(process.pid).values()))
+        for _ in range(10):
+            more = self.load()
+            more.run(self.given.clients, 600.0, most=self.given.requests / 10)
+            asked, errors = asked + more.asked, errors + len(more.errors)
+            sizes.append(sum(memory(self.process.pid).values()))
         shown = ", ".join(f"{size:.0f}" for size in sizes)
         print(f"memory: {shown} MB private, all processes, over {asked} questions; {errors} errors")
-        post(port, "/api/v1/jobs", {"root": "more"})
-        busy = Load(port, clip, tracks)
-        busy.report("while indexing", busy.run(given.clients, given.seconds))
-        if given.workers > 1:
-            killer = threading.Thread(target=kill_one, args=(process, 3.0))
+
+    def indexing(self) -> None:
+        """A job beside the questions."""
+        before = self._row("that pause, no job", 1.0)
+        job = ask_json(self.port, "POST", "/api/v1/jobs", {"root": "more"})
+        busy = self.load(1.0)
+        deadline = time.monotonic() + 300
+        while job["state"] not in ("done", "failed") and time.monotonic() < deadline:
+            busy.run(self.given.clients, 4.0)
+            job = ask_json(self.port, "GET", f"/api/v1/jobs/{job['id']}")
+        busy.report(f"{self.given.clients} clients that pause, while indexing ({job['state']})")
+        for kind in ("track", "upload"):
+            ratio = busy.p95(kind) / max(before.p95(kind), 1e-9)
+            print(f"  p95 of {kind} while indexing: {ratio:.2f} times")
+
+    def killed(self) -> None:
+        """What the death of a process costs."""
+        for name, words in (("decoder", DECODER), ("server process", SERVER)):
+            if words == SERVER and self.given.workers < 2:
+                continue
+            killer = threading.Thread(target=kill_one, args=(self.process, words, 3.0))
             killer.start()
-            lost = Load(port, clip, tracks)
-            lost.report("one process killed", lost.run(given.clients, 10.0))
+            lost = self.load()
+            lost.run(self.given.clients, 8.0)
             killer.join()
-    finally:
-        process.terminate()
-        process.wait(20)
+            print(f"one {name} killed: {len(lost.errors)} of {lost.asked} questions lost")
+            for error in lost.errors[:3]:
+                print("  error:", error)
 
 
 if __name__ == "__main__":

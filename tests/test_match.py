@@ -10,7 +10,7 @@ from earmark.match import RRF_K, TrackMatch, best_segment, fuse
 from earmark.types import Neighbors, Segments
 
 
-def merge(keys, distances, tracks, *, prefer=(), metric="hamming", ndim=128):
+def merge(keys, distances, tracks, *, prefer=(), metric="hamming", ndim=128, most=None):
     """Call `best_segment`; row key r lies in tracks[r] at seconds r to r + 1."""
     keys = np.asarray(keys, np.int64)
     flat = keys.ravel()
@@ -18,7 +18,12 @@ def merge(keys, distances, tracks, *, prefer=(), metric="hamming", ndim=128):
     segments = Segments(owner, flat.astype(float), flat.astype(float) + 1)
     times = np.stack([np.arange(len(keys)), np.arange(len(keys)) + 1], axis=1) * 10.0
     near = Neighbors(keys, np.asarray(distances, np.float32), exact=True)
-    return best_segment(near, segments, times, metric=metric, ndim=ndim, prefer=prefer)
+    return best_segment(near, segments, times, metric=metric, ndim=ndim, prefer=prefer, most=most)
+
+
+def test_no_more_than_wanted():
+    all_of_them = merge([[0, 1, 2]], [[3, 1, 2]], [5, 6, 7])
+    assert merge([[0, 1, 2]], [[3, 1, 2]], [5, 6, 7], most=2) == all_of_them[:2]
 
 
 def slow_twin(keys, distances, tracks):

@@ -262,22 +262,26 @@ def test_codes_first_then_the_second_form(store: LocalStore) -> None:
 
 @pytest.mark.parametrize("metric", ["cosine", "inner_product", "l2", "hamming"])
 @pytest.mark.parametrize("queries", [1, 9])
-@pytest.mark.parametrize("block", [100, 5000, 40_000])
-def test_scan_agrees_with_its_slow_twin(metric: Metric, queries: int, block: int) -> None:
+@pytest.mark.parametrize("block", [100, 5000, 20_000, 40_000])
+@pytest.mark.parametrize("k", [10, 700])
+def test_scan_agrees_with_its_slow_twin(
+    metric: Metric, queries: int, block: int, k: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flat, "_COUNTERS", 400_000)  # 700 of 128 bits: four queries at a time
     rows = vectors(40_000, metric=metric)
     if metric != "hamming":
         rows = rows.astype(np.float16)
     asked = vectors(2 * queries, seed=2, metric=metric)[::2]  # with strides
     keys = np.arange(len(rows), dtype=np.int64) * 3
     blocks = ((keys[at : at + block], rows[at : at + block]) for at in range(0, 40_000, block))
-    found, near = flat.scan(metric, asked, blocks, 10)
+    found, near = flat.scan(metric, asked, blocks, k)
     slow: Metric = "inner_product" if metric == "cosine" else metric
     wanted = distances(slow, asked, rows) + (metric == "cosine")
-    assert np.allclose(near, np.sort(wanted, axis=1)[:, :10], atol=1e-4)
+    assert np.allclose(near, np.sort(wanted, axis=1)[:, :k], atol=1e-4)
     assert np.allclose(np.take_along_axis(wanted, found // 3, axis=1), near, atol=1e-4)
     if metric == "hamming":  # ties: lower keys first, and lower keys at the k-th place
         order = np.lexsort((np.arange(len(rows))[None].repeat(queries, 0), wanted), axis=1)
-        assert np.array_equal(found, order[:, :10] * 3)
+        assert np.array_equal(found, order[:, :k] * 3)
 
 
 def test_scan_of_nothing() -> None:

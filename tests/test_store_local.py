@@ -313,6 +313,48 @@ def test_a_reader_that_comes_too_late_for_a_shard_begins_anew(
     assert int((found.keys >= 0).sum()) == 36
 
 
+def test_one_snapshot_for_many_reads_goes_on_when_its_files_are_replaced(
+    store: LocalStore,
+) -> None:
+    ids = fill(store, 10)
+    reader = open_local(store.folder)
+    with reader.reading():
+        assert reader.count() == 10
+        with store.writer() as writer:
+            writer.remove_tracks(ids[:1])
+            writer.commit()
+        assert reader.count() == 10  # still the same
+        store.compact()
+        found = reader.search("enc", encoded(5).rows[:1], 100)
+        assert int((found.keys >= 0).sum()) == 36
+        assert reader.count() == 9  # and from here on the one that followed
+    assert reader.count() == 9
+
+
+def test_keys_of_many_tracks_are_those_of_each(store: LocalStore) -> None:
+    ids = fill(store, 600)
+    with store.writer() as writer:
+        writer.remove_tracks(ids[5:9])
+        writer.commit()
+    asked = [ids[7], ids[3], ids[599], 10**9, ids[0]]
+    found = store.key_ranges("enc", asked)
+    slow = [store.keys("enc", track) for track in asked]
+    assert [len(keys) for keys in slow] == [0, 4, 4, 0, 4]
+    assert [list(range(first, first + rows)) for first, rows in found.tolist()] == [
+        keys.tolist() for keys in slow
+    ]
+    assert store.key_ranges("enc", ids).shape == (600, 2)
+    assert store.key_ranges("enc", []).shape == (0, 2)
+
+
+def test_words_are_found_alike_with_and_without_a_filter(store: LocalStore) -> None:
+    fill(store, 30)
+    for words in ("take", "take 1", "2", "tkae 3", "nothing"):
+        assert store.find_text(words, 10) == store.find_text(
+            words, 10, where=where.parse("size >= 0")
+        )
+
+
 def test_compaction_gives_back_bytes(store: LocalStore) -> None:
     ids = fill(store, 300)
     with store.writer() as writer:

@@ -69,6 +69,7 @@ def best_segment(
     metric: Metric,
     ndim: int,
     prefer: Collection[int] = (),
+    most: int | None = None,
 ) -> list[TrackMatch]:
     """Merge the neighbors of a query's rows to tracks, best first.
 
@@ -92,6 +93,8 @@ def best_segment(
         Numbers of a row, or bits of a code.
     prefer : collection of int
         Tracks that come first among equals.
+    most : int, optional
+        Tracks that are wanted at most.
 
     Returns
     -------
@@ -126,6 +129,7 @@ def best_segment(
     # The best pair of each track: least distance, then the earliest position in the query.
     pair = live[_firsts(np.lexsort((live, near, owner)), owner)]
     preferred = np.isin(tracks, np.fromiter(prefer, np.int64))
+    order = np.lexsort((tracks, ~preferred, means))[:most]
     return [
         TrackMatch(
             track=int(tracks[i]),
@@ -136,7 +140,7 @@ def best_segment(
             query_start=float(query_segments[pair[i] // k, 0]),
             query_end=float(query_segments[pair[i] // k, 1]),
         )
-        for i in np.lexsort((tracks, ~preferred, means))
+        for i in order.tolist()
     ]
 
 

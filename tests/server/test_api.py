@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 import wave
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 import audio_factory as af
 import earmark
+import fake_tagger
 from earmark import audio
 from earmark.server.problems import PROBLEM_TYPE
 
@@ -205,6 +207,68 @@ def test_facets(client):
     assert (fields["year"]["min"], fields["year"]["max"]) == (2001, 2004)
     some = client.get(f"{API}/facets", params={"where": "genre = 'rock'"}).json()["fields"]
     assert {v["value"] for f in some if f["name"] == "artist" for v in f["values"]} == {"Ada"}
+
+
+def test_facets_have_the_labels_of_taggers(asks, tmp_path, monkeypatch):
+    fake_tagger.register(monkeypatch)
+    for number, (name, pitch) in enumerate([("a", 80.0), ("b", 80.0), ("c", 640.0)]):
+        sound = af.tone(pitch, seconds=2, sample_rate=8000) * (1 - 0.1 * number)
+        af.write_wav(tmp_path / "sounds" / f"{name}.wav", sound, 8000)
+    with earmark.open(tmp_path / "library") as lib:
+        lib.add(tmp_path / "sounds", encoders=["toner"], executor="serial")
+        wanted = {
+            label: lib.count(where=f"tag = '{label}'") for label in ("Low hum", "Bark", "Dog")
+        }
+    own = asks(tmp_path / "library")
+    fields = {f["name"]: f for f in own.get(f"{API}/facets").json()["fields"]}
+    counted = {v["value"]: v["count"] for v in fields["tag"]["values"]}
+    assert {label: counted.get(label, 0) for label in wanted} == wanted
+    assert counted["Low hum"] == 2
+    assert fields["tag"]["distinct"] == len(counted)
+    assert next(v["value"] for v in fields["tag"]["values"]) == "Low hum"
+    some = own.get(f"{API}/facets", params={"where": "tag = 'Bark'"}).json()["fields"]
+    values = {f["name"]: f["values"] for f in some}["tag"]
+    assert {v["value"]: v["count"] for v in values}["Bark"] == 1
+    assert "Low hum" not in {v["value"] for v in values}
+
+
+@pytest.mark.slow
+def test_a_map_is_made_by_a_job(asks, own_library):
+    pytest.importorskip("umap")
+    own = asks(own_library)
+    problem(own.get(f"{API}/map"), 404, "no map")
+    started = own.post(f"{API}/map", json={})
+    assert started.status_code == 202
+    job = started.json()
+    assert (job["kind"], job["root"]) == ("map", "")
+    problem(own.post(f"{API}/map", json={}), 409, "another job")
+    assert ended(own, started.headers["location"])["report"]["tracks"] == 6
+    made = own.get(f"{API}/map").json()
+    assert len(made["points"]["track"]) == 6
+    assert (made["missing"], made["outgrown"]) == (0, False)
+    own.delete(f"{API}/tracks/1")
+    assert len(own.get(f"{API}/map").json()["points"]["track"]) == 5
+    unknown = own.post(f"{API}/map", json={"fresh": True, "by": ["nobody"]})
+    assert "nobody" in ended(own, unknown.headers["location"], "failed")["error"]
+
+
+def ended(client, address: str, state: str = "done") -> dict:
+    """The job, after it ended as it should."""
+    deadline = time.monotonic() + 300
+    while (job := client.get(address).json())["state"] not in ("done", "failed", "cancelled"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert job["state"] == state, job
+    return job
+
+
+def test_a_map_is_asked_for_in_the_right_way(client):
+    problem(client.post(f"{API}/map", json={"fresh": "perhaps"}), 422, "fresh")
+    problem(client.post(f"{API}/map", json={"by": "timbre"}), 422, "by")
+    problem(client.post(f"{API}/map", json={"by": ["x" * 100]}), 422)
+    problem(client.post(f"{API}/map", json={"path": "/etc"}), 422, "path")
+    problem(client.post(f"{API}/map", content=b"{"), 422)
+    problem(client.post(f"{API}/map", json=[1]), 422)
 
 
 def test_tags_and_removal(asks, own_library):

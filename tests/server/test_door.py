@@ -158,6 +158,7 @@ def test_changing_needs_the_other_token(closed):
         ("DELETE", "tracks/99", None),
         ("PATCH", "tracks/99/tags", {"a": 1}),
         ("POST", "jobs", {"root": "none"}),
+        ("POST", "map", {"fresh": 3, "by": "x"}),
         ("DELETE", "jobs/000000000000", None),
     ):
         kind = {"json": body} if body is not None else {}

@@ -189,6 +189,28 @@ def test_processes_end_when_their_parent_is_killed(place):
     assert not list(temporary.glob(f"{RUNNING}*"))
 
 
+def test_numerical_libraries_are_told_of_one_thread_before_they_are_loaded(library, monkeypatch):
+    from earmark import cli
+    from earmark.cli import common
+
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    seen = []
+
+    def stop(*_args: object, **_options: object) -> None:
+        seen.extend(os.environ.get(name) for name in names)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(common, "open_library", stop)
+    cli.run(["-l", str(library), "serve"])
+    assert seen == ["1", "1", "1"]
+    for name in names:
+        monkeypatch.delenv(name)
+    code = "import sys; import earmark.cli.serve, earmark.server.running as r; r.one_thread(); "
+    subprocess.run([sys.executable, "-c", code + "assert 'numpy' not in sys.modules"], check=True)
+
+
 def test_the_command_refuses(library, tmp_path, monkeypatch, capsys):
     from earmark import cli
 

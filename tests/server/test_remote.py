@@ -109,8 +109,9 @@ def test_the_map_is_the_one_that_is_kept(own_library, cache):
         assert got.to_json()["points"] == made.to_json()["points"]
         remote.remove(1)
         assert 1 not in remote.map().tracks
-        with pytest.raises(NotAvailable):
-            remote.map(fresh=True)
+        assert 1 not in remote.map(fresh=True).tracks
+        with pytest.raises(QueryError, match="nobody"):
+            remote.map(by="nobody")
 
 
 def test_what_only_the_library_itself_can_do(both):

@@ -13,6 +13,15 @@ import hypothesis  # noqa: E402
 import earmark  # noqa: E402
 from earmark.server.app import create_app  # noqa: E402
 from earmark.server.config import ServerConfig  # noqa: E402
+from earmark.server.jobs import Jobs  # noqa: E402
+
+
+class Idle(Jobs):
+    """Jobs that are said to begin, and do not."""
+
+    def begin(self, kind, task, *, root=""):
+        known = {"state": "queued", "progress": None, "report": None, "error": None}
+        return {"id": "0" * 12, "kind": kind, "root": root, **known}
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +33,7 @@ def described(library, cache, tmp_path_factory):
     )
     with earmark.open(own, create=False, settings=cache) as lib:
         app = create_app(lib, config)
+        app.state.served.jobs = Idle(tmp_path_factory.mktemp("jobs"), lib.url, {})
         yield schemathesis.openapi.from_asgi("/openapi.json", app)
         app.state.served.close()
 

@@ -73,6 +73,47 @@ def test_it_browses_artists_albums_and_songs(player):
     assert genres == {"jazz": 2, "rock": 2}
 
 
+def test_older_players_walk_through_folders(player, address):
+    (folder,) = get(address, "getMusicFolders")[1]["musicFolders"]["musicFolder"]
+    assert folder["name"] == "Library"
+    _, document = get(address, "getMusicDirectory", id=folder["id"])
+    root = document["directory"]["child"]
+    assert [(one["title"], one["isDir"]) for one in root] == [
+        ("Ada", True),
+        ("Unknown Artist", True),
+    ]
+    of_index = [a.id for index in player.get_indexes().index for a in index.artist]
+    assert of_index == [one["id"] for one in root]
+    albums = player.get_music_directory(root[0]["id"]).child
+    assert sorted(album.title for album in albums) == ["First", "Second"]
+    songs = player.get_music_directory(albums[0].id).child
+    assert {song.is_dir for song in songs} == {False}
+    assert songs[0].parent == albums[0].id
+
+
+def test_what_players_ask_for_when_they_start_is_there(address):
+    for method, name in (
+        *(("getPlaylists", "playlists"), ("getStarred2", "starred2"), ("getShares", "shares")),
+        *(("getNowPlaying", "nowPlaying"), ("getNewestPodcasts", "newestPodcasts")),
+        *(("getInternetRadioStations", "internetRadioStations"), ("getVideos", "videos")),
+        *(("getScanStatus", "scanStatus"), ("getUser", "user"), ("getUsers", "users")),
+        *(("getLyrics", "lyrics"), ("getBookmarks", "bookmarks"), ("getGenres", "genres")),
+        *(("getArtistInfo2", "artistInfo2"), ("getAlbumInfo", "albumInfo")),
+    ):
+        status, document = get(address, method, id="1", username="u")
+        assert (status, document["status"]) == (200, "ok"), method
+        assert name in document, method
+    for method in ("scrobble", "getPlayQueue"):
+        assert get(address, method, id="1")[1]["status"] == "ok"
+
+
+def test_a_path_from_one_sound_to_another(player):
+    found = [song.id for song in player.search3("Song", song_count=4).song]
+    path = player.find_sonic_path(found[0], found[-1], count=4)
+    assert path[0].entry.id == found[0]
+    assert path[-1].entry.id == found[-1]
+
+
 def test_lists_of_albums(player):
     names = [album.name for album in player.get_album_list2("alphabeticalByName", size=500)]
     assert names == ["Debut", "First", "Second"]

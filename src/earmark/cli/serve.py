@@ -60,8 +60,10 @@ def serve(
     On this machine only, unless --host says otherwise; then a token is needed, better given as
     EARMARK_TOKEN_READ and EARMARK_TOKEN_WRITE than on the command line.
     """
-    from earmark.library.opening import default_library
     from earmark.server import running
+
+    running.one_thread()
+    from earmark.library.opening import default_library
     from earmark.server.config import ServerConfig
 
     for folder in root:

@@ -9,6 +9,8 @@ to avoid that no encoder reads push down by the rank of their labels.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -32,6 +34,14 @@ from earmark.types import (
 _ASKED_BY_NAME = frozenset({"identify", "hum"})
 """Kinds that find the same recording or tune, not what resembles it: they have commands of their
 own and answer a search only if `by` names them."""
+
+
+@runtime_checkable
+class Steady(Protocol):
+    """Capability of a store: many small reads at the price of one."""
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Let the reads of this thread be of one snapshot."""
 
 
 def answer(
@@ -66,6 +76,28 @@ def answer(
     QueryError
         If nothing in the library can answer.
     """
+    with store.reading() if isinstance(store, Steady) else nullcontext():
+        return _answer(
+            store,
+            question,
+            get_encoder=get_encoder,
+            texts=texts or TextVectors(),
+            hubs=hubs or Hubs(),
+            salvage=salvage,
+            show=show,
+        )
+
+
+def _answer(
+    store: Store,
+    question: Question,
+    *,
+    get_encoder: GetEncoder,
+    texts: TextVectors,
+    hubs: Hubs,
+    salvage: bool,
+    show: Renderer | None,
+) -> Hits:
     asked = _choose(store.encoders(), question)
     wishes = wishes_of(store, question)
     expr = None if question.where is None else filters.parse(question.where)
@@ -77,8 +109,8 @@ def answer(
         where=narrowing.narrowed(store, expr, question.within),
         tracks=narrowing.tracks(store, expr, question.within),
         get_encoder=get_encoder,
-        texts=texts or TextVectors(),
-        hubs=hubs or Hubs(),
+        texts=texts,
+        hubs=hubs,
         salvage=salvage,
     )
     rankings, notes = rankings_of(search)

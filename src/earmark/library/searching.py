@@ -10,7 +10,6 @@ candidates are the tracks nearest to each liked probe.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -101,6 +100,7 @@ def search_rows(
     if not len(probe.rows) or (options.tracks is not None and not len(options.tracks)):
         return []
     wanted = options.k + len(options.exclude)
+    most = max(3 * options.k, 32)
     # One row alone needs no more neighbors than give enough tracks; of several rows each that is
     # missed makes a track's mean a bound only.
     each, least = (3, 32) if len(probe.rows) == 1 else (10, 64)
@@ -115,7 +115,7 @@ def search_rows(
             exact=options.exact,
         )
         segments = store.locate(spec.name, neighbors.keys.ravel())
-        matches = _merge(neighbors, segments, spec, probe, options)
+        matches = _merge(neighbors, segments, spec, probe, options, most=wanted + most)
         all_seen = bool((neighbors.keys[:, -1] < 0).all())
         if len(matches) >= options.k or all_seen or per_row >= MAX_NEIGHBORS:
             break
@@ -124,7 +124,7 @@ def search_rows(
     found = {m.track for m in matches}
     own = _allowed(options.prefer - found, options)
     if len(probe.rows) > 1 or own or _form(spec, probe)[2].dtype == "float16":
-        candidates = [m.track for m in matches[: max(3 * options.k, 32)]]
+        candidates = [m.track for m in matches[:most]]
         final = exact_matches(
             store, spec, probe, [*own, *candidates], options, most_rows=MAX_RESCORED_ROWS
         )
@@ -227,17 +227,19 @@ def exact_matches(
 
 
 @runtime_checkable
-class Steady(Protocol):
-    """Capability of a store: many small reads at the price of one."""
+class Ranged(Protocol):
+    """Capability of a store: the keys of many tracks at the price of one."""
 
-    def reading(self) -> AbstractContextManager[None]:
-        """Let the reads of this thread be of one snapshot."""
+    def key_ranges(self, encoder: str, tracks: Sequence[int]) -> Int64Array:
+        """First key and number of rows of each track, shape (n, 2)."""
 
 
 def _keys_of(store: Store, name: str, tracks: Sequence[int]) -> list[Int64Array]:
     """The keys of each track."""
-    with store.reading() if isinstance(store, Steady) else nullcontext():
-        return [store.keys(name, track) for track in tracks]
+    if isinstance(store, Ranged):
+        ranges = store.key_ranges(name, tracks).tolist()
+        return [np.arange(first, first + rows) for first, rows in ranges]
+    return [store.keys(name, track) for track in tracks]
 
 
 def _form(spec: EncoderSpec, probe: Encoded) -> tuple[str, AnyArray, RowSpec]:
@@ -287,7 +289,13 @@ def _nearest_of(
 
 
 def _merge(
-    neighbors: Neighbors, segments: Segments, spec: EncoderSpec, probe: Encoded, options: Options
+    neighbors: Neighbors,
+    segments: Segments,
+    spec: EncoderSpec,
+    probe: Encoded,
+    options: Options,
+    *,
+    most: int | None = None,
 ) -> list[TrackMatch]:
     _, _, rows = _form(spec, probe)
     matches = best_segment(
@@ -297,6 +305,7 @@ def _merge(
         metric=rows.metric,
         ndim=rows.ndim,
         prefer=options.prefer,
+        most=most,
     )
     return [m for m in matches if m.track not in options.exclude]
 

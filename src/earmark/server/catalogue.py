@@ -8,18 +8,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from earmark import where as grammar
 from earmark.server.context import Served
 from earmark.server.problems import Problem
-from earmark.types import Int64Array, Scalar, Track
+from earmark.types import Expr, Int64Array, Scalar, Track
 
 _CHUNK = 2000
 _MOST_VALUES = 40
 _MOST_DISTINCT = 20_000
+
+LABEL_FIELD = "tag"
+"""What filters call the labels that taggers gave."""
 
 SORTS = ("id", "title", "artist", "album", "path", "duration")
 
@@ -104,6 +107,29 @@ class _Field:
         return document
 
 
+@runtime_checkable
+class LabelCounts(Protocol):
+    """Capability of a store: how many tracks have each of the labels that taggers gave."""
+
+    def label_counts(
+        self, k: int, *, where: Expr | None = None
+    ) -> tuple[list[tuple[str, int]], int]:
+        """The `k` labels that most tracks have, and how many labels there are."""
+
+
+def _labels(served: Served, where: str | None) -> dict[str, Any] | None:
+    """The facet of what taggers heard: ``tag = 'Dog'`` in filters; None if there are none."""
+    store = served.library.store
+    if not isinstance(store, LabelCounts):
+        return None
+    expr = None if where is None else grammar.parse(where)
+    counts, distinct = store.label_counts(_MOST_VALUES, where=expr)
+    if not counts:
+        return None
+    values = [{"value": name, "count": count} for name, count in counts]
+    return {"name": LABEL_FIELD, "type": "text", "distinct": distinct, "values": values}
+
+
 def facets(served: Served, where: str | None) -> dict[str, Any]:
     """Return the fields that tell tracks apart, with their most frequent values."""
 
@@ -118,6 +144,9 @@ def facets(served: Served, where: str | None) -> dict[str, Any]:
             for name, value in values.items():
                 if value != "":
                     found.setdefault(name, _Field()).add(value)
-        return {"fields": [found[name].to_json(name) for name in sorted(found)]}
+        fields = {name: found[name].to_json(name) for name in found}
+        if heard := _labels(served, where):
+            fields[LABEL_FIELD] = heard
+        return {"fields": [fields[name] for name in sorted(fields)]}
 
     return served.keep(("facets", where), make)

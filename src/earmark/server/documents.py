@@ -5,7 +5,7 @@ Answers are built as plain JSON; these models say what is in them.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -153,9 +153,10 @@ class Tags(Document):
 
 
 class Job(Document):
-    """An index job: `state` is queued, running, done, failed or cancelled."""
+    """A job: `state` is queued, running, done, failed or cancelled, `root` empty for a map."""
 
     id: str
+    kind: str
     root: str
     state: str
     progress: dict[str, Any] | None = None
@@ -183,10 +184,13 @@ class Duplicates(Document):
 
 
 class MapDocument(Document):
-    """The library laid out on a plane."""
+    """The library laid out on a plane; `missing` tracks came after it, and `outgrown` says that
+    most did."""
 
     points: dict[str, list[Any]]
     clusters: list[dict[str, Any]]
+    missing: int
+    outgrown: bool
 
 
 class Removed(Document):
@@ -200,6 +204,16 @@ class JobAsked(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     root: str = Field(max_length=500)
+
+
+class MapAsked(BaseModel):
+    """How to make the map, or to bring it up to date."""
+
+    model_config = ConfigDict(extra="forbid")
+    fresh: bool = Field(False, description="Make a new layout: all tracks may move.")
+    by: list[Annotated[str, Field(max_length=80)]] = Field(
+        [], max_length=16, description="Encoders or kinds that say what is near."
+    )
 
 
 class ExportAsked(BaseModel):

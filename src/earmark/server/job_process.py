@@ -1,4 +1,4 @@
-"""One index job, as a process of its own: it cannot slow the server's questions, nor end them.
+"""One job (`index` or `map`), as a process of its own: it cannot slow questions, nor end them.
 
 Started by `jobs` with the path of the job's file, which it keeps up to date: the file is replaced
 as a whole, so that readers never see half of one.
@@ -37,7 +37,7 @@ def main(path: Path) -> None:
     job |= {"state": "running", "pid": os.getpid()}
     write(path, job)
     try:
-        job["report"] = _index(path, job, task)
+        job["report"] = (_map if job["kind"] == "map" else _index)(path, job, task)
         job["state"] = "done"
     except KeyboardInterrupt:
         job["state"] = "cancelled"
@@ -73,6 +73,25 @@ def _index(path: Path, job: dict[str, Any], task: dict[str, Any]) -> dict[str, A
     document = report.to_json()
     failed = [_plain(one, task["folder"]) for one in document.get("failed", [])]
     return {**document, "failed": failed}
+
+
+def _map(path: Path, job: dict[str, Any], task: dict[str, Any]) -> dict[str, Any]:
+    """Lay the library out; the layout itself does not say how far it is."""
+    from earmark.library import open as open_library
+
+    began = time.monotonic()
+    with open_library(task["library"], create=False) as lib:
+        job["progress"] = {"stage": "map", "files": 0, "files_total": len(lib)}
+        job["progress"] |= {"seconds": 0.0, "seconds_total": 0.0, "current": ""}
+        write(path, job)
+        made = lib.map(fresh=task["fresh"], by=task["by"])
+    return {
+        "tracks": len(made),
+        "added": made.added,
+        "clusters": len(made.clusters),
+        "outgrown": made.outgrown,
+        "seconds": round(time.monotonic() - began, 2),
+    }
 
 
 def _plain(failure: dict[str, Any], folder: str) -> dict[str, Any]:

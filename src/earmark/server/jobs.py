@@ -1,4 +1,6 @@
-"""Index jobs: one process each, one at a time, known to all processes of the server by files.
+"""Jobs that change the library: one process each, one at a time.
+
+All processes of the server know them, by files.
 
 A job outlives the server process that started it, not the server: the folder of their files goes
 when the server ends, and with it they are ended.
@@ -30,7 +32,7 @@ _START_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Jobs:
-    """The index jobs of one server.
+    """The jobs of one server.
 
     Parameters
     ----------
@@ -47,16 +49,22 @@ class Jobs:
     roots: Mapping[str, str]
 
     def start(self, root: str, *, workers: int = 1) -> dict[str, Any]:
-        """Begin to index a folder.
+        """Begin to index a folder.  Raises `Problem` 422 for one that is none of the roots, and as
+        `begin`."""
+        if root not in self.roots:
+            names = ", ".join(sorted(self.roots)) or "none: start with --root FOLDER"
+            raise Problem(422, f"root must be one of the folders served ({names}), got {root!r}")
+        task = {"folder": self.roots[root], "workers": workers}
+        return self.begin("index", task, root=root)
+
+    def begin(self, kind: str, task: dict[str, Any], *, root: str = "") -> dict[str, Any]:
+        """Begin a job of a kind that `job_process` knows.
 
         Raises
         ------
         Problem
-            422 for a folder that is none of the roots, 409 while another job runs.
+            409 while another job runs.
         """
-        if root not in self.roots:
-            names = ", ".join(sorted(self.roots)) or "none: start with --root FOLDER"
-            raise Problem(422, f"root must be one of the folders served ({names}), got {root!r}")
         self.folder.mkdir(mode=0o700, exist_ok=True)
         self._forget_old()
         lock = self.folder / "lock"
@@ -64,9 +72,10 @@ class Jobs:
             os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         except FileExistsError:
             if self._busy(lock):
-                raise Problem(409, "another index job is running", hint="wait for it") from None
+                raise Problem(409, "another job is running", hint="wait for it") from None
         job: dict[str, Any] = {
             "id": uuid4().hex[:12],
+            "kind": kind,
             "root": root,
             "state": "queued",
             "progress": None,
@@ -76,8 +85,7 @@ class Jobs:
             "ended": None,
         }
         path = self._path(job["id"])
-        task = {"library": self.library, "folder": self.roots[root], "workers": workers}
-        job_process.write(path, job | {"task": task})
+        job_process.write(path, job | {"task": task | {"library": self.library}})
         lock.write_text(job["id"], encoding="ascii")
         subprocess.Popen(
             [sys.executable, "-m", "earmark.server.job_process", str(path)],

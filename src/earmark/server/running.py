@@ -16,6 +16,7 @@ from earmark.errors import NotAvailable
 from earmark.server.config import ServerConfig
 
 _PREFIX = "earmark-serve-"
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def check_installed() -> None:
@@ -27,6 +28,16 @@ def check_installed() -> None:
         raise NotAvailable(
             "'serve' needs the packages fastapi and uvicorn", hint="pip install 'earmark[server]'"
         ) from None
+
+
+def one_thread() -> None:
+    """Let numerical libraries use one thread: to be called before any of them is imported.
+
+    Questions run beside each other.  A second thread for one of them takes from the others, and
+    waits for its next piece of work by spinning: an upload took three times the processor time.
+    """
+    for name in _THREADS:
+        os.environ.setdefault(name, "1")
 
 
 def run(config: ServerConfig) -> None:
@@ -47,14 +58,13 @@ def run(config: ServerConfig) -> None:
     from earmark.server.app import ENVIRONMENT
     from earmark.server.jobs import Jobs
 
+    one_thread()
     _remove_leftovers()
     # uvicorn raises the signal that ended it once more: it must not skip what follows.
     signal.signal(signal.SIGTERM, _end)
     with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as folder:
         ready = replace(config, runtime=folder, secret=config.secret or secrets.token_hex(24))
         os.environ[ENVIRONMENT] = ready.to_json()
-        # Questions run beside each other: a second thread for one of them takes from the others.
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
         if config.workers > 1:
             shared = Path(folder) / "metrics"
             shared.mkdir()

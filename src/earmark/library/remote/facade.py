@@ -228,13 +228,18 @@ class RemoteLibrary(Library):
     def map(self, *, fresh: bool = False, by: str | Sequence[str] = ()) -> Map:
         """Return the map that the library keeps; see `Library.map`.
 
+        Only with `fresh` or `by` the server makes one, which needs the token to write.
+
         Raises
         ------
-        NotAvailable
-            For a new layout, or another one.
+        TrackNotFound
+            If there is none yet.
+        QueryError
+            If making it failed.
         """
         if fresh or by:
-            raise sending.refuse("a new map")
+            names = [by] if isinstance(by, str) else list(by)
+            self._finish(self.client.send_json("POST", "/map", {"fresh": fresh, "by": names}))
         return reading.map_of(self.client.get("/map"))
 
     def _hear(self, path: str, audio: AudioLike, asked: Mapping[str, Any]) -> Hits:
@@ -350,7 +355,12 @@ class RemoteLibrary(Library):
         QueryError
             For another folder, or if the job failed.
         """
-        job = self.client.send_json("POST", "/jobs", {"root": root})
+        return self._finish(self.client.send_json("POST", "/jobs", {"root": root}), on_progress)
+
+    def _finish(
+        self, job: dict[str, Any], on_progress: Callable[[dict[str, Any]], None] | None = None
+    ) -> dict[str, Any]:
+        """Wait for a job and return its report.  Raises `QueryError` if it failed."""
         while job["state"] not in ("done", "failed", "cancelled"):
             time.sleep(_LOOK_SECONDS)
             job = self.client.get(f"/jobs/{job['id']}")

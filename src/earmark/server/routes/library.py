@@ -14,11 +14,13 @@ import earmark
 from earmark.errors import EarmarkError
 from earmark.server.access import Access, make_ticket, shown_path
 from earmark.server.asking import Where
-from earmark.server.context import Caller, Served, Server
+from earmark.server.context import Caller, Served, Server, WritingCaller
 from earmark.server.documents import (
     Duplicates,
     Health,
+    Job,
     LibraryDocument,
+    MapAsked,
     MapDocument,
     Ticket,
     problems,
@@ -129,8 +131,24 @@ async def map_(request: Request, served: Server, access: Caller) -> Response:
         return not_modified(etag)
     found = await served.run(lambda: served.keep(("map",), lambda: _map(served)))
     if found is None:
-        raise Problem(404, "this library has no map yet", hint="make one: earmark map")
+        raise Problem(
+            404, "this library has no map yet", hint="make one: POST /api/v1/map, or earmark map"
+        )
     return Json(found, headers={"etag": etag, "cache-control": "private, no-cache"})
+
+
+@router.post(
+    "/map",
+    response_model=Job,
+    status_code=202,
+    responses=problems(401, 403, 409, 422, 501),
+)
+async def make_map(asked: MapAsked, served: Server, access: WritingCaller) -> Json:
+    """Begin to make the map, or to put later tracks on it: a job like those of indexing."""
+    served.method("map")
+    task = {"fresh": asked.fresh, "by": asked.by}
+    job = await served.run(lambda: served.jobs.begin("map", task))
+    return Json(job, status_code=202, headers={"location": f"/api/v1/jobs/{job['id']}"})
 
 
 def _map(served: Served) -> dict[str, Any] | None:
@@ -142,10 +160,14 @@ def _map(served: Served) -> dict[str, Any] | None:
     made = charting.load(served.library.store)
     if made is None:
         return None
-    there = np.isin(made.tracks, served.library.store.track_ids())
-    return replace(
+    all_of_them = served.library.store.track_ids()
+    there = np.isin(made.tracks, all_of_them)
+    now = replace(
         made, tracks=made.tracks[there], places=made.places[there], groups=made.groups[there]
-    ).to_json()
+    )
+    missing = len(all_of_them) - len(now)
+    outgrown = len(all_of_them) > charting.OUTGROWN * max(made.laid_out, 1)
+    return now.to_json() | {"missing": missing, "outgrown": outgrown}
 
 
 def _without_paths(document: Any, served: Served, access: Access) -> Any:

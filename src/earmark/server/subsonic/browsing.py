@@ -9,10 +9,11 @@ from typing import Any
 from earmark.server.subsonic import shelves
 from earmark.server.subsonic.calls import Call
 from earmark.server.subsonic.replies import MISSING, NOT_FOUND, Refused
-from earmark.server.subsonic.shelves import Album, Shelves
+from earmark.server.subsonic.shelves import Album, Artist, Shelves
 
 Content = dict[str, Any]
 
+_FOLDER: Content = {"id": 1, "name": "Library"}
 _FAR_AWAY = "2099-12-31T00:00:00Z"
 _EXTENSIONS = ("apiKeyAuthentication", "formPost", "sonicSimilarity")
 
@@ -45,9 +46,14 @@ def user(call: Call) -> Content:
             "streamRole": True,
             "downloadRole": True,
             **{f"{role}Role": False for role in roles},
-            "folder": [1],
+            "folder": [_FOLDER["id"]],
         }
     }
+
+
+def users(call: Call) -> Content:
+    """Name the only user: the one who asks."""
+    return {"users": {"user": [user(call)["user"]]}}
 
 
 def token_info(_: Call) -> Content:
@@ -57,7 +63,7 @@ def token_info(_: Call) -> Content:
 
 def folders(_: Call) -> Content:
     """Name the one folder that all is in."""
-    return {"musicFolders": {"musicFolder": [{"id": 1, "name": "Library"}]}}
+    return {"musicFolders": {"musicFolder": [_FOLDER]}}
 
 
 def scan_status(call: Call) -> Content:
@@ -103,9 +109,13 @@ def album(call: Call) -> Content:
 
 
 def directory(call: Call) -> Content:
-    """Show an artist or an album as a folder, in the older form."""
+    """Show the whole library, an artist or an album as a folder, in the older form."""
     known = shelves.build(call.served)
     number = call.text("id")
+    if number == str(_FOLDER["id"]):
+        every = [one for _, group in known.letters() for one in group]
+        children = [_as_folder(one, number) for one in every]
+        return {"directory": {"id": number, "name": _FOLDER["name"], "child": children}}
     if number in known.artists:
         of_artist = known.artists[number]
         children = [known.albums[one].to_json() for one in of_artist.albums]
@@ -119,6 +129,18 @@ def directory(call: Call) -> Content:
             "name": found.name,
             "child": children,
         }
+    }
+
+
+def _as_folder(artist: Artist, parent: str) -> Content:
+    """An artist as a `Child` that is a folder."""
+    return {
+        "id": artist.id,
+        "parent": parent,
+        "isDir": True,
+        "title": artist.name,
+        "artist": artist.name,
+        "coverArt": artist.to_json()["coverArt"],
     }
 
 

@@ -182,6 +182,14 @@ class Catalog:
             finally:
                 con.rollback()
 
+    def renew(self) -> None:
+        """Let a read that this thread is in go on with the latest snapshot."""
+        con = self._reader()
+        if con.in_transaction:
+            con.rollback()
+            con.execute("begin")
+            self._local.snapshot = self._load(con)
+
     def _load(self, con: sqlite3.Connection) -> Snapshot:
         try:
             commit = commit_number(con)

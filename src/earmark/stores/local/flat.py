@@ -21,6 +21,8 @@ _FAISS_BLOCK = 16_384  # below, importing FAISS and starting its threads costs m
 _HALF_BLOCK = 1 << 20
 _HALF_QUERIES = 6
 _HEAP = 256
+_COUNTED = 4096
+_COUNTERS = 1 << 18  # entries of FAISS's table of counted rows: 2 MB, which a cache holds
 
 
 INT8_SCALE = np.float32(127.0)
@@ -40,9 +42,13 @@ class TopK:
         self.distances = np.full((queries, 0), np.inf, np.float32)
         self.keys = np.full((queries, 0), -1, np.int64)
 
-    def add(self, distances: Float32Array, keys: Int64Array) -> None:
+    def add(self, distances: Float32Array, keys: Int64Array, *, in_order: bool = False) -> None:
         """Take rows: distances of shape (queries, n), ascending keys of shape (n,) or
-        (queries, n)."""
+        (queries, n).
+
+        With `in_order` each query's come nearest first, lower keys first among equals, and all
+        keys are higher than those of former calls.
+        """
         full = self.distances.shape[1] >= self.k and len(distances) > 0
         # Most blocks of a long scan hold nothing near: one comparison sees it.
         if full and not (distances.min(axis=1, initial=np.inf) < self.distances[:, -1]).any():
@@ -51,7 +57,10 @@ class TopK:
             distances, keys = _nearest(distances, keys, self.k)
         distances = np.concatenate([self.distances, distances], axis=1)
         keys = np.concatenate([self.keys, keys], axis=1)
-        order = np.lexsort((keys, distances), axis=1)[:, : self.k]
+        if in_order:  # two sorted runs, which a stable sort merges in one pass
+            order = np.argsort(distances, axis=1, kind="stable")[:, : self.k]
+        else:
+            order = np.lexsort((keys, distances), axis=1)[:, : self.k]
         self.distances = np.take_along_axis(distances, order, axis=1)
         self.keys = np.take_along_axis(keys, order, axis=1)
 
@@ -102,8 +111,8 @@ def scan(
     half: HalfScan | None = None
     for keys, rows in blocks:
         for some, best in top:
-            if metric == "hamming" and len(rows) >= _FAISS_BLOCK and best.k <= _HEAP:
-                best.add(*_faiss_hamming(some, rows, best.k, keys))
+            if metric == "hamming" and len(rows) >= _FAISS_BLOCK and best.k <= _COUNTED:
+                best.add(*_faiss_hamming(some, rows, best.k, keys), in_order=True)
             elif _half_pays(some, rows, best.k):
                 half = half or HalfScan(metric, rows.shape[1])
                 best.add(*half.nearest(some, rows, best.k, keys))
@@ -145,9 +154,19 @@ def faiss_module() -> Any:
 def _faiss_hamming(
     queries: AnyArray, rows: AnyArray, k: int, keys: Int64Array
 ) -> tuple[Float32Array, Int64Array]:
-    with few_threads(len(queries)):
-        distances, ids = faiss_module().knn_hamming(queries, np.ascontiguousarray(rows), k)
-    # Its heap lets a row in only if it is nearer: of rows that tie, the lowest keys stay.
+    """The k nearest of rows: sorted into one pile for each distance, without a heap.
+
+    The piles of a query have k places each, so that some queries are asked at a time.
+    """
+    rows, faiss = np.ascontiguousarray(rows), faiss_module()
+    some = max(1, _COUNTERS // (k * (8 * rows.shape[1] + 1)))
+    found = []
+    with few_threads(min(some, len(queries))):
+        for at in range(0, len(queries), some):
+            found.append(faiss.knn_hamming(queries[at : at + some], rows, k, variant="mc"))
+    distances = np.concatenate([distance for distance, _ in found])
+    ids = np.concatenate([ids for _, ids in found])
+    # Of rows that tie, those that came first stay: the lowest keys.
     return distances.astype(np.float32), keys[ids]
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from earmark.errors import DamagedLibrary, InvalidVectors
 from earmark.stores.local.codec import row_check
-from earmark.stores.local.text import split_words
+from earmark.stores.local.text import ALL, split_words
 from earmark.stores.local.tracks import chunks, clean_text, marks
 from earmark.types import Float64Array, Label, TextMatch
 
@@ -108,6 +108,26 @@ def load(con: sqlite3.Connection, ids: Sequence[int]) -> dict[int, dict[str, lis
     return found
 
 
+def counts(
+    con: sqlite3.Connection, k: int, condition: str, parameters: Sequence[object]
+) -> tuple[list[tuple[str, int]], int]:
+    """Return the `k` names that most tracks have, with how many have them, and the number of names.
+
+    Parameters
+    ----------
+    condition : str
+        SQL on `tracks` with `parameters`; `ALL` for all tracks.
+    """
+    joined = "" if condition == ALL else "join tracks on tracks.id = track"
+    rows = con.execute(
+        f"select label, count(distinct track) as tracks from marks {joined} "  # noqa: S608
+        f"where {condition} group by label order by tracks desc, label",
+        parameters,
+    ).fetchall()
+    names = dict(con.execute("select id, name from labels").fetchall())
+    return [(names[label], int(count)) for label, count in rows[:k]], len(rows)
+
+
 @dataclass(frozen=True)
 class _Mark:
     label: int
@@ -123,7 +143,7 @@ def find(
     Parameters
     ----------
     condition : str
-        SQL on `tracks` with `parameters`; ``"1"`` for all tracks.
+        SQL on `tracks` with `parameters`; `ALL` for all tracks.
     """
     words = [w for w in dict.fromkeys(split_words(text)) if w not in _STOP_WORDS][:_MAX_WORDS]
     total = int(con.execute("select count(*) from labels").fetchone()[0])
@@ -139,14 +159,14 @@ def find(
         return []
     # The index of marks alone answers where no filter asks for the tracks themselves.
     tables, where = "marks", "label = ?"
-    if condition != "1":
+    if condition != ALL:
         tables, where = "marks join tracks on tracks.id = track", f"label = ? and {condition}"
     by_track: dict[int, list[_Mark]] = {}
     for number, which in having.items():
         mark = tuple(which)
         for track, score in con.execute(
             f"select track, score from {tables} where {where}",  # noqa: S608
-            (number, *(parameters if condition != "1" else ())),
+            (number, *(parameters if condition != ALL else ())),
         ):
             by_track.setdefault(track, []).append(_Mark(number, mark, score))
     share = np.array(weights) / sum(weights)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,7 +80,7 @@ class Spans:
             found: list[tuple[int, int]] = []
             for some in chunks([int(t) for t in np.unique(tracks)]):
                 found += con.execute(
-                    "select first_key, rows from spans where encoder = ? and rows > 0 "  # noqa: S608
+                    "select first_key, rows from spans where +encoder = ? and rows > 0 "  # noqa: S608
                     f"and track in ({marks(some)})",
                     (space.id, *some),
                 ).fetchall()
@@ -169,6 +170,20 @@ class Spans:
             while len(self._times) > _TIMES_KEPT:
                 self._times.popitem(last=False)
         return times
+
+
+def of_tracks(con: sqlite3.Connection, space: Space, tracks: Sequence[int]) -> Int64Array:
+    """Return first key and number of rows of each track, shape (n, 2), in the order given."""
+    found: dict[int, tuple[int, int]] = {}
+    for some in chunks([int(track) for track in tracks]):
+        for track, first, rows in con.execute(
+            f"select track, first_key, rows from spans where track in ({marks(some)}) "  # noqa: S608
+            "and +encoder = ?",  # the plus: by tracks, not over all spans of the encoder
+            (*some, space.id),
+        ):
+            found[track] = (first, rows)
+    pairs = [found.get(int(track), (0, 0)) for track in tracks]
+    return np.array(pairs, np.int64).reshape(-1, 2)
 
 
 def _unpack_all(

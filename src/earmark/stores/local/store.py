@@ -10,7 +10,16 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from earmark.stores.local import care, filters, labels, maintenance, schema, text, tracks
+from earmark.stores.local import (
+    care,
+    filters,
+    labels,
+    maintenance,
+    schema,
+    spans,
+    text,
+    tracks,
+)
 from earmark.stores.local.catalog import Catalog, Space
 from earmark.stores.local.codec import unpack_array
 from earmark.stores.local.files import FileLayer, disk_errors, folder_bytes
@@ -113,6 +122,7 @@ class LocalStore:
             except Vanished as gone:
                 if attempt == _ATTEMPTS - 1:
                     raise care.missing_shard(str(gone)) from None
+                self._catalog.renew()
         raise AssertionError("unreachable")
 
     def version(self) -> int:
@@ -124,7 +134,7 @@ class LocalStore:
     def reading(self) -> Iterator[None]:
         """Let the reads of this thread be of one snapshot, at the price of one.
 
-        For tracks, keys and segments; rows may vanish under a snapshot that is held.
+        If its files are replaced meanwhile, what follows is of the snapshot that came after.
         """
         with self._catalog.read():
             yield
@@ -139,7 +149,7 @@ class LocalStore:
     def count(self, where: Expr | None = None) -> int:
         """Number of tracks."""
         with self._catalog.read() as (con, _):
-            sql, values = ("1", []) if where is None else filters.condition(con, where)
+            sql, values = (text.ALL, []) if where is None else filters.condition(con, where)
             query = f"select count(*) from tracks where {sql}"  # noqa: S608 - see filters
             return int(con.execute(query, values).fetchone()[0])
 
@@ -148,7 +158,7 @@ class LocalStore:
         with self._catalog.read() as (con, snapshot):
             if where is None and self._every is not None and self._every[0] == snapshot.commit:
                 return self._every[1].copy()
-            sql, values = ("1", []) if where is None else filters.condition(con, where)
+            sql, values = (text.ALL, []) if where is None else filters.condition(con, where)
             query = f"select id from tracks where {sql} order by id"  # noqa: S608 - see filters
             ids = np.array([row[0] for row in con.execute(query, values)], np.int64)
             if where is None:
@@ -178,19 +188,27 @@ class LocalStore:
     def find_text(self, text_: str, k: int, *, where: Expr | None = None) -> list[TextMatch]:
         """Best `k` tracks that have all the words: prefixes match, typos are forgiven."""
         with self._catalog.read() as (con, _):
-            sql, values = ("1", []) if where is None else filters.condition(con, where)
+            sql, values = (text.ALL, []) if where is None else filters.condition(con, where)
             return text.find(con, text_, k, sql, values)
 
     def find_labels(self, text_: str, k: int, *, where: Expr | None = None) -> list[TextMatch]:
         """Best `k` tracks with labels that have any of the words; see `earmark.types.Store`."""
         with self._catalog.read() as (con, _):
-            sql, values = ("1", []) if where is None else filters.condition(con, where)
+            sql, values = (text.ALL, []) if where is None else filters.condition(con, where)
             return labels.find(con, text_, k, sql, values)
 
     def labels(self, ids: Sequence[int]) -> dict[int, dict[str, list[Label]]]:
         """Labels of tracks by encoder, best first; tracks without any are left out."""
         with self._catalog.read() as (con, _):
             return labels.load(con, ids)
+
+    def label_counts(
+        self, k: int, *, where: Expr | None = None
+    ) -> tuple[list[tuple[str, int]], int]:
+        """The `k` labels that most tracks have, with how many do; and the number of labels."""
+        with self._catalog.read() as (con, _):
+            sql, values = (text.ALL, []) if where is None else filters.condition(con, where)
+            return labels.counts(con, k, sql, values)
 
     def arrays(self, name: str) -> dict[str, AnyArray]:
         """The derived arrays of this name; raises `DamagedLibrary` if they fail their check."""
@@ -282,6 +300,11 @@ class LocalStore:
                 (int(track), snapshot.space(encoder).id),
             ).fetchone()
             return np.zeros(0, np.int64) if row is None else np.arange(row[0], row[0] + row[1])
+
+    def key_ranges(self, encoder: str, tracks: Sequence[int]) -> Int64Array:
+        """First key and number of rows of each track, shape (n, 2); 0 rows if it has none."""
+        with self._catalog.read() as (con, snapshot):
+            return spans.of_tracks(con, snapshot.space(encoder), tracks)
 
     def vectors(
         self, encoder: str, keys: Int64Array, *, form: Literal["rows", "refine"] = "rows"
