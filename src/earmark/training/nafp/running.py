@@ -23,6 +23,7 @@ from earmark.training.nafp.shipped import NAME as SHIPPED
 from earmark.types import Failure
 
 if TYPE_CHECKING:
+    from earmark.training.nafp.export import Exported
     from earmark.training.nafp.loop import Step
 
 DEFAULT = "default"
@@ -197,6 +198,32 @@ def generate(
     return writing.generate(
         encoder, given, folder, cache=cache, seed=seed, degrade=degrade, on_track=on_track
     )
+
+
+def export(name: str, which: str, runs: str, target: Path | None) -> Exported:
+    """Write a checkpoint as a file for ``earmark index``; see `earmark.training.nafp.export`.
+
+    Parameters
+    ----------
+    name : str
+        Of a run, or a checkpoint's file.
+    which : str
+        The checkpoint's number, or ``latest``.
+    runs : str
+        The folder of runs; empty for the usual one.
+    target : Path, optional
+        Default the run's name and the checkpoint's number, in the run's folder.
+    """
+    need_torch()
+    from earmark.training.nafp import checkpoint
+    from earmark.training.nafp import export as exporting
+
+    path = Path(name)
+    if path.suffix != ".pt":
+        path = checkpoint.find(Path(runs or Config().folders.output) / name, which)
+    label = path.stem.removeprefix("ckpt-")
+    made = target or path.with_name(f"{path.absolute().parent.name}-{label}.onnx")
+    return exporting.export(path, made)
 
 
 def embeddings_of(name: str, which: str, runs: Sequence[str]) -> Path:
