@@ -188,16 +188,20 @@ def generate(
         encoder = trained.load(path, wanted=config, device=config.run.device)
         label = path.stem.removeprefix("ckpt-")
     folder = target or Path(config.folders.output) / name / "embeddings" / label
-    degrade = None
+    degrade: writing.Encode | None = None
+    unusable: tuple[Failure, ...] = ()
     if given.query is None and queries:
         need_torch()
         from earmark.training.nafp.minisearch import degrader
+        from earmark.training.nafp.music import open_degradations
 
-        degrade = degrader(encoder, config, seed=seed)
+        noise = open_degradations(config, testing=True)
+        degrade, unusable = degrader(encoder, config, noise, seed=seed), tuple(noise.failed)
     cache = Path(config.folders.cache or Path(config.folders.output) / "cache")
-    return writing.generate(
+    made = writing.generate(
         encoder, given, folder, cache=cache, seed=seed, degrade=degrade, on_track=on_track
     )
+    return replace(made, others=unusable)
 
 
 def export(name: str, which: str, runs: str, target: Path | None) -> Exported:
