@@ -240,6 +240,9 @@ def evaluate(
     ids = fingerprints.choose_ids(bench, test_ids, seed=seed)
     values = [part.values for part in bench.parts]
     index = fingerprint_index.build_index(kind, values, nprobe=nprobe)
+    if index.smaller:
+        parts = ", ".join(f"{name} {has} of {full}" for name, (has, full) in index.smaller.items())
+        common.say(f"the index is smaller than as published, for {bench.size} rows: {parts}")
     report = fingerprints.evaluate(bench, index, ids, lengths=asked, k_probe=k_probe)
     document = fingerprints.to_json(report, bench, index, seed=seed, k_probe=k_probe)
     if as_json:

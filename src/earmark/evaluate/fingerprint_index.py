@@ -41,11 +41,30 @@ class RowIndex:
     parameters: dict[str, int]
     faiss_index: Any
 
+    @property
+    def smaller(self) -> dict[str, tuple[int, int]]:
+        """Parameters that few rows, or short ones, have made smaller: as it is, as published."""
+        full = published(self.kind)
+        return {
+            name: (value, full[name])
+            for name, value in self.parameters.items()
+            if value < full.get(name, 0)
+        }
+
     def search(self, queries: Float32Array, k: int) -> Int64Array:
         """Return the row numbers of the nearest, shape (n, k); -1 where there are no more."""
         _, found = self.faiss_index.search(np.ascontiguousarray(queries), k)
         rows: Int64Array = found.astype(np.int64, copy=False)
         return rows
+
+
+def published(kind: str) -> dict[str, int]:
+    """Return the parameters of an index as published, without `nprobe`, which is the caller's."""
+    if kind not in LISTS:
+        return {}
+    codes = {"code_bytes": CODE_BYTES, "code_bits": CODE_BITS}
+    fine = {"refine_bytes": REFINE_BYTES, "refine_bits": REFINE_BITS}
+    return {"lists": LISTS[kind]} | ({"ivf": {}, "ivfpq": codes, "ivfpq-rr": codes | fine}[kind])
 
 
 def build_index(

@@ -66,7 +66,7 @@ def open_pieces(
         try:
             pieces.append(open_piece(source, sample_rate=sample_rate, cache=cache))
         except AudioError as error:
-            log.warning("%s", error)
+            log.info("%s", error)
             failed.append(Failure(str(source.path), error.reason))
     return pieces, failed
 
@@ -87,7 +87,7 @@ def read_all(
         if np.abs(samples).max(initial=0.0) > 0:
             read.append(samples)
         else:
-            log.warning("%s: silent", paths[piece.group])
+            log.info("%s: silent", paths[piece.group])
             failed.append(Failure(paths[piece.group], "silent"))
     return read, failed
 
