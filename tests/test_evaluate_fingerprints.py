@@ -336,6 +336,15 @@ def test_parts_of_different_networks_are_refused(folder: Path) -> None:
     assert read_bench(folder, skip_dummy=True).encoder == "a (1)"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rows", [1, 2, 5, 80])
+def test_the_smallest_indexes_find_their_rows(kind: str, rows: int) -> None:
+    values = unit(rows, 128)
+    found = build_index(kind, [values]).search(values, 20)
+    assert found.shape == (rows, 20)
+    assert np.mean(found[:, 0] == np.arange(rows)) > 0.9
+
+
 def test_empty_and_unknown_indexes() -> None:
     with pytest.raises(UsageError, match="needs rows"):
         build_index("l2", [np.zeros((0, 16), np.float32)])

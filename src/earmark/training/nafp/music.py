@@ -25,22 +25,33 @@ def cache_of(config: Config) -> Path:
 
 @dataclass(frozen=True)
 class Degradations:
-    """Recordings that degrade, at the rate of the features; and files that could not be used."""
+    """Recordings that degrade, at the rate of the features; and files that could not be used.
+
+    `missing` are parts of the configuration that the chain draws from and that have none.
+    """
 
     backgrounds: list[Float32Array]
     voices: list[Float32Array]
     rooms: list[Float32Array]
     failed: list[Failure]
+    missing: tuple[str, ...]
+
+    def warn(self, *, known: tuple[str, ...] = ()) -> None:
+        """Warn (`Doubtful`) of what is made in place of missing recordings that are not `known`."""
+        for part in self.missing:
+            if part not in known:
+                warnings.warn(
+                    f"there are no recordings of folders.{part}: {_INSTEAD[part]} their place",
+                    Doubtful,
+                    stacklevel=2,
+                )
 
 
 _INSTEAD = {"background": "coloured noise takes", "impulse": "synthetic rooms take"}
 
 
 def open_degradations(config: Config, *, testing: bool) -> Degradations:
-    """Read backgrounds, voices and impulse responses into memory, those that the chain uses.
-
-    Warns (`Doubtful`) of what is made because there are no recordings of it.
-    """
+    """Read backgrounds, voices and impulse responses into memory, those that the chain uses."""
     rate, cache = config.features.sample_rate, cache_of(config)
     used = _used(config, testing=testing)
     found: dict[str, list[Float32Array]] = {}
@@ -49,14 +60,8 @@ def open_degradations(config: Config, *, testing: bool) -> Degradations:
         sources = degradations(config, part, testing=testing) if used[part] else []
         found[part], more = read_all(sources, sample_rate=rate, cache=cache)
         failed += more
-        if used[part] and not found[part] and part in _INSTEAD:
-            what = "of the search test" if testing else "to train with"
-            warnings.warn(
-                f"there are no recordings of folders.{part} {what}: {_INSTEAD[part]} their place",
-                Doubtful,
-                stacklevel=2,
-            )
-    return Degradations(found["background"], found["speech"], found["impulse"], failed)
+    missing = tuple(part for part in _INSTEAD if used[part] and not found[part])
+    return Degradations(found["background"], found["speech"], found["impulse"], failed, missing)
 
 
 def _used(config: Config, *, testing: bool) -> dict[str, bool]:
@@ -122,11 +127,13 @@ def open_music(config: Config) -> Music:
     pieces, failed = open_pieces(train, sample_rate=rate, cache=cache)
     if not pieces:
         raise UsageError(
-            f"there must be music that can be used, and none of {len(failed)} files can: "
+            f"there must be music that can be used, and no file can be: "
             f"{failed[0].path}: {failed[0].error}"
         )
     held_out, failed_too = open_pieces(validation, sample_rate=rate, cache=cache)
     training = open_degradations(config, testing=False)
     testing = open_degradations(config, testing=True)
+    training.warn()
+    testing.warn(known=training.missing)
     every = {f.path: f for f in (*failed, *failed_too, *training.failed, *testing.failed)}
     return Music(pieces, held_out, list(every.values()), training, testing)

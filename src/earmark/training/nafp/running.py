@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,7 +91,7 @@ def resolve(name: str, asked: Settings) -> Config:
 def default_name(asked: Settings) -> str:
     """Return the run that is meant without a name: `DEFAULT`, else the package's network."""
     folder = Path(resolve(DEFAULT, asked).folders.output) / DEFAULT
-    return DEFAULT if folder.is_dir() else SHIPPED
+    return DEFAULT if (folder / "config.json").is_file() else SHIPPED
 
 
 def need_torch() -> None:
@@ -101,6 +102,23 @@ def need_torch() -> None:
         raise NotAvailable(
             "trained networks need PyTorch", hint="pip install 'earmark[train]'"
         ) from error
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep a second process from training the same run; a lock goes with its process."""
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(
+                f"a run is trained by one process at a time, and another one trains {folder}",
+                hint="wait for it, or give this run another name",
+            ) from error
+        yield
 
 
 def train(
@@ -118,11 +136,12 @@ def train(
     from earmark.training.nafp.music import open_music
 
     music = open_music(config)
-    trainer = Trainer(config, name, music, resume=resume)
-    try:
-        place = trainer.run(epochs=epochs, on_step=on_step)
-    finally:
-        trainer.journal.close()
+    with _alone(Path(config.folders.output) / name):
+        trainer = Trainer(config, name, music, resume=resume)
+        try:
+            place = trainer.run(epochs=epochs, on_step=on_step)
+        finally:
+            trainer.journal.close()
     return Trained(
         name=name,
         checkpoint=str(trainer.folder / f"ckpt-{place.label}.pt"),
@@ -196,6 +215,7 @@ def generate(
         from earmark.training.nafp.music import open_degradations
 
         noise = open_degradations(config, testing=True)
+        noise.warn()
         degrade, unusable = degrader(encoder, config, noise, seed=seed), tuple(noise.failed)
     cache = Path(config.folders.cache or Path(config.folders.output) / "cache")
     made = writing.generate(
