@@ -56,7 +56,7 @@ class SameConv(nn.Module):  # type: ignore[misc]  # torch may not be there
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, *size before) to (n, *size); all but the convolution in float32."""
         convolved = self.conv(functional.pad(x, self.pad)).float()
-        out: Tensor = self.norm(functional.elu(convolved))
+        out: Tensor = self.norm(functional.elu(convolved, inplace=True))
         return out
 
 
