@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,12 @@ from earmark.training.nafp.config import (
     PublishedModel,
     Run,
 )
+
+with suppress(ImportError):
+    # The tiny networks of tests gain nothing from threads, which on a busy machine wait for long.
+    import torch
+
+    torch.set_num_threads(1)
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -55,7 +55,14 @@ def run(folder: Path, kind: str = "l2", ids: str = "all", **options) -> dict:
     index = build_index(kind, [p.values for p in bench.parts])
     chosen = choose_ids(bench, ids, seed=0)
     report = evaluate(bench, index, chosen, **options)
-    return to_json(report, bench, index, seed=0, k_probe=options.get("k_probe", 20))
+    document = to_json(report, bench, index, seed=0, k_probe=options.get("k_probe", 20))
+    found = {name: value for name, value in document.items() if "@" not in name}
+    for name in ("threshold", "queries"):
+        found[name] = {}
+    for full in document.keys() - found.keys():
+        name, length = full.split("@")
+        found.setdefault(name, {})[length] = document[full]
+    return found
 
 
 def slow(folder: Path, length: int) -> dict[str, float]:
@@ -116,6 +123,26 @@ def test_perfect_rows_are_all_found(folder: Path, kind: str) -> None:
     assert found["library_size"] == 425
 
 
+def test_the_document_has_a_number_for_each_metric_and_length(folder: Path) -> None:
+    bench = read_bench(folder)
+    index = build_index("l2", [p.values for p in bench.parts])
+    report = evaluate(bench, index, choose_ids(bench, "all", seed=3), lengths=(1, 5, 90))
+    document = to_json(report, bench, index, seed=3, k_probe=20)
+    numbers = {name: value for name, value in document.items() if "@" in name}
+    assert all(isinstance(value, int | float) for value in numbers.values())
+    shares = {f"top{k}_{how}@{n}" for k in (1, 3, 10) for how in ("exact", "near") for n in (1, 5)}
+    assert shares <= set(numbers)
+    assert all(0.0 <= numbers[name] <= 1.0 for name in shares)
+    assert {name: document[name] for name in ("queries@1", "queries@5", "queries@90")} == {
+        "queries@1": 125,
+        "queries@5": 113,
+        "queries@90": 0,
+    }
+    assert document["lengths"] == [1, 5, 90]
+    assert (document["encoder"], document["library_size"], document["seed"]) == ("unknown", 425, 3)
+    json.dumps(document, allow_nan=False)
+
+
 def test_few_rows_make_a_smaller_index_that_says_so(folder: Path) -> None:
     assert run(folder, "ivfpq")["index_parameters"] == {
         "lists": 10,
@@ -124,6 +151,9 @@ def test_few_rows_make_a_smaller_index_that_says_so(folder: Path) -> None:
         "code_bits": 8,
     }
     assert run(folder, "ivf")["index_parameters"] == {"lists": 10, "nprobe": 10}
+    small = build_index("ivfpq", [unit(425)])
+    assert small.smaller == {"lists": (10, 256), "code_bytes": (16, 64)}
+    assert build_index("hnsw", [unit(3)]).smaller == build_index("l2", [unit(3)]).smaller == {}
     many = fingerprint_index._empty("ivfpq-rr", 128, 1_000_000, 7)[1]
     assert many == {
         "lists": 256,
@@ -230,8 +260,22 @@ def test_ids(folder: Path) -> None:
     for wrong in ("0", "-3", "some", str(folder / "none.npy")):
         with pytest.raises(UsageError, match="test-ids"):
             choose_ids(bench, wrong, seed=0)
-    np.save(folder / "ids.npy", np.array([125]))
-    with pytest.raises(UsageError, match="0 to 124"):
+    for content, numbers in (("5\n7\n", [5, 7]), ("5, 7, 9\n", [5, 7, 9]), ("4 2\n", [4, 2])):
+        (folder / "ids.txt").write_text(content)
+        assert choose_ids(bench, str(folder / "ids.txt"), seed=0).tolist() == numbers
+    (folder / "ids.csv").write_text("8\n")
+    assert choose_ids(bench, str(folder / "ids.csv"), seed=0).tolist() == [8]
+    for wrong_ids in ([125], [-1, 3], [1.5], [np.nan], []):
+        np.save(folder / "ids.npy", np.array(wrong_ids))
+        with pytest.raises(UsageError, match="0 to 124") as caught:
+            choose_ids(bench, str(folder / "ids.npy"), seed=0)
+        assert "--test-ids 2000" in str(caught.value.hint)
+    for content in ("one\n", "\x00"):
+        (folder / "ids.txt").write_text(content)
+        with pytest.raises(UsageError, match="test-ids"):
+            choose_ids(bench, str(folder / "ids.txt"), seed=0)
+    np.save(folder / "ids.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(UsageError, match="test-ids"):
         choose_ids(bench, str(folder / "ids.npy"), seed=0)
 
 
@@ -290,6 +334,15 @@ def test_parts_of_different_networks_are_refused(folder: Path) -> None:
     with pytest.raises(UsageError, match=r"dummy_db by a \(2\)"):
         read_bench(folder)
     assert read_bench(folder, skip_dummy=True).encoder == "a (1)"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rows", [1, 2, 5, 80])
+def test_the_smallest_indexes_find_their_rows(kind: str, rows: int) -> None:
+    values = unit(rows, 128)
+    found = build_index(kind, [values]).search(values, 20)
+    assert found.shape == (rows, 20)
+    assert np.mean(found[:, 0] == np.arange(rows)) > 0.9
 
 
 def test_empty_and_unknown_indexes() -> None:

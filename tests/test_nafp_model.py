@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -10,11 +11,14 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from earmark.errors import NotAvailable, UsageError  # noqa: E402
+from earmark.training.fingerprint.loss import nt_xent  # noqa: E402
 from earmark.training.nafp import precision  # noqa: E402
 from earmark.training.nafp.config import Config, Features, Model, PublishedModel, Run  # noqa: E402
 from earmark.training.nafp.features import FeatureExtractor  # noqa: E402
 from earmark.training.nafp.lamb import Lamb  # noqa: E402
 from earmark.training.nafp.model import PublishedNet, build, vectors  # noqa: E402
+from earmark.training.nafp.precision import Agreement  # noqa: E402
+from earmark.training.nafp.trained import device_of  # noqa: E402
 from nafp_data import TINY_NET  # noqa: E402
 
 CPU = torch.device("cpu")
@@ -148,26 +152,122 @@ def test_lamb_agrees_with_the_slow_twin(start: str) -> None:
 def test_half_precision_is_measured_before_it_is_believed(monkeypatch) -> None:
     config = Config(model=Model(published=TINY_NET), run=Run(precision="bfloat16"))
     net = build(config)
-    monkeypatch.setattr(precision.model, "vectors", vectors)
-    monkeypatch.setattr(precision, "bfloat16_cosine", lambda *_: 0.31)
-    with pytest.raises(NotAvailable, match=r"0\.31"):
-        precision.wants_bfloat16(net, config, CPU)
-    monkeypatch.setattr(precision, "bfloat16_cosine", lambda *_: 0.999)
+    for bad in (Agreement(0.31, 0.99), Agreement(0.99, 0.31), Agreement(-1.0, -1.0)):
+        monkeypatch.setattr(precision, "agreement", lambda *_, bad=bad: bad)
+        with pytest.raises(NotAvailable, match=r"0\.31|-1\.00"):
+            precision.wants_bfloat16(net, config, CPU)
+    monkeypatch.setattr(precision, "agreement", lambda *_: Agreement(0.999, 0.99))
     assert precision.wants_bfloat16(net, config, CPU)
-    auto = replace(config, run=Run(precision="auto"))
-    assert not precision.wants_bfloat16(net, auto, CPU)
+
+
+class Cuda:
+    """A device that is not here."""
+
+    type = "cuda"
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "supported", "agrees", "expected"),
+    [
+        ("float32", "cuda", True, True, False),
+        ("auto", "cpu", True, True, False),
+        ("auto", "cuda", False, True, False),
+        ("auto", "cuda", True, True, True),
+        ("auto", "cuda", True, False, False),
+        ("bfloat16", "cpu", False, True, True),
+    ],
+)
+def test_where_half_precision_is_chosen(
+    monkeypatch, asked: str, device: str, supported: bool, agrees: bool, expected: bool
+) -> None:
+    config = Config(model=Model(published=TINY_NET), run=Run(precision=asked))
+    measured = Agreement(0.999, 0.99) if agrees else Agreement(0.2, 0.1)
+    monkeypatch.setattr(precision, "agreement", lambda *_: measured)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: supported)
+    on = Cuda() if device == "cuda" else CPU
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert precision.wants_bfloat16(build(config), config, on) is expected
+    assert bool(told) is (not agrees)
 
 
 def test_the_measure_of_half_precision_notices_garbage() -> None:
     config = Config(model=Model(published=TINY_NET))
     net = build(config)
-    honest = precision.bfloat16_cosine(net, config, CPU)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    honest = precision.agreement(net, config, CPU)
+    assert honest.enough
     assert net.training
+    assert all(p.grad is None for p in net.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
-    class Garbage(type(net)):  # type: ignore[misc]
+    class Forward(type(net)):  # type: ignore[misc]
         def features(self, segments):
             out = super().features(segments)
             return out.roll(1, 1) if torch.is_autocast_enabled("cpu") else out
 
-    net.__class__ = Garbage
-    assert precision.bfloat16_cosine(net, config, CPU) < min(0.9, honest)
+    class Backward(type(net)):  # type: ignore[misc]
+        def features(self, segments):
+            out = super().features(segments)
+            if torch.is_autocast_enabled("cpu"):
+                out.register_hook(lambda gradient: gradient.roll(1, 1))
+            return out
+
+    net.__class__ = Forward
+    assert precision.agreement(net, config, CPU).vectors < min(0.9, honest.vectors)
+    net.__class__ = Backward
+    broken = precision.agreement(net, config, CPU)
+    assert broken.vectors > 0.97
+    assert not broken.enough
+
+
+@pytest.mark.parametrize("kind", ["published", "compact"])
+def test_in_half_precision_only_convolutions_are_half(kind: str) -> None:
+    compact = replace(Model().compact, stem=4, widths=(8, 8, 8, 16), ndim=16, head=4)
+    config = Config(model=Model(kind, published=TINY_NET, compact=compact))
+    net = build(config)
+    seen: dict[str, set[torch.dtype]] = {}
+
+    def look(module, _, output) -> None:
+        seen.setdefault(type(module).__name__, set()).add(output.dtype)
+
+    for module in net.modules():
+        if not list(module.children()):
+            module.register_forward_hook(look)
+    out = vectors(net, torch.rand(8, 256, 32) * -2, bfloat16=True)
+    loss = nt_xent(*out.chunk(2), temperature=0.05)
+    torch.autograd.backward(loss)
+    assert seen["Conv2d"] == {torch.bfloat16}
+    if kind == "published":
+        assert seen["LayerNorm"] == {torch.float32}
+    assert out.dtype == loss.dtype == torch.float32
+    assert {p.grad.dtype for p in net.parameters()} == {torch.float32}
+    assert {p.dtype for p in net.parameters()} == {torch.float32}
+    vectors(net, torch.rand(8, 256, 32) * -2, bfloat16=False)
+    assert seen["Conv2d"] == {torch.bfloat16, torch.float32}
+
+
+@pytest.mark.parametrize(
+    ("asked", "cuda", "mps", "expected"),
+    [
+        ("auto", True, True, "cuda"),
+        ("auto", False, True, "mps"),
+        ("auto", False, False, "cpu"),
+        ("cpu", True, True, "cpu"),
+        ("cuda:1", True, False, "cuda:1"),
+        ("mps", False, True, "mps"),
+        ("cuda", False, True, None),
+        ("mps", True, False, None),
+    ],
+)
+def test_which_device_is_chosen(
+    monkeypatch, asked: str, cuda: bool, mps: bool, expected: str | None
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    if expected is None:
+        with pytest.raises(NotAvailable, match=asked) as caught:
+            device_of(asked)
+        assert ("cuda" in str(caught.value.hint)) is cuda
+    else:
+        assert str(device_of(asked)) == expected

@@ -184,9 +184,34 @@ def test_a_checkpoint_that_is_not_written_to_its_end_is_not_there(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", cut_off)
-    with pytest.raises(OSError, match="space"):
+    with pytest.raises(TrainingError, match="No space") as caught:
         checkpoint.write(tmp_path, Place(2, 0), {"number": 2})
+    assert "ckpt-0001.pt" in str(caught.value.hint)
     assert checkpoint.read(checkpoint.find(tmp_path))["number"] == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["ckpt-0001.pt"]
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+import torch
+from earmark.training.nafp.checkpoint import Place, write
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+write(Path(sys.argv[1]), Place(1, 0), {"w": torch.rand(10)})
+write(Path(sys.argv[1]), Place(2, 0), {"w": torch.rand(200_000)})
+"""
+
+
+def test_a_disk_that_is_full_says_so(tmp_path: Path) -> None:
+    """With torch's own writer, which wraps what the disk says in errors of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert "TrainingError: the checkpoint" in done.stderr, done.stderr
+    assert "File too large" in done.stderr.splitlines()[-1]
+    assert [p.name for p in tmp_path.iterdir()] == ["ckpt-0001.pt"]
+    assert checkpoint.read(checkpoint.find(tmp_path))["epoch"] == 1
 
 
 def test_an_unknown_run_shows_the_nearest(dataset: Path, tmp_path: Path, music: Music) -> None:
@@ -254,17 +279,109 @@ def test_a_device_that_is_not_there_is_refused(dataset: Path, tmp_path: Path, mu
 
 
 def test_the_journal_and_the_picture(dataset: Path, tmp_path: Path, music: Music) -> None:
-    config = tiny(dataset, tmp_path, epochs=1)
-    trainer = Trainer(replace(config, run=replace(config.run, tensorboard="auto")), "a", music)
+    trainer = Trainer(tiny(dataset, tmp_path, epochs=1), "a", music)
     trainer.run()
-    trainer.journal.close()
     lines = [json.loads(line) for line in (trainer.folder / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3]
     assert 0.0 <= lines[-1]["top1/1"] <= 1.0
     assert json.loads((trainer.folder / "config.json").read_text())["optimizer"]["batch"] == 8
     assert (trainer.folder / "similarity-0001.png").stat().st_size > 100
-    pytest.importorskip("tensorboard")
-    assert list((trainer.folder / "tensorboard").glob("events*"))
+
+
+def board(folder: Path):
+    """What TensorBoard would show of a run."""
+    reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    found = reading.EventAccumulator(str(folder / "tensorboard"), {"scalars": 0, "images": 0})
+    return found.Reload()
+
+
+def test_tensorboard_has_loss_rate_search_test_and_picture(
+    dataset: Path, tmp_path: Path, music: Music
+) -> None:
+    config = tiny(dataset, tmp_path)
+    config = replace(config, run=replace(config.run, tensorboard="on"))
+    trainer = Trainer(config, "a", music)
+    trainer.run()
+    trainer.journal.close()
+    shown = board(trainer.folder)
+    names = {"loss", "rate", "top1/1", "top1_near/1", "top1/5", "top1_near/5"}
+    assert names <= set(shown.Tags()["scalars"])
+    assert [e.step for e in shown.Scalars("loss")] == [1, 2, 3, 4, 5, 6]
+    lines = [json.loads(line) for line in (trainer.folder / "log.jsonl").read_text().splitlines()]
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert [e.value for e in shown.Scalars("loss")] == pytest.approx(losses, abs=1e-5)
+    rates = [learning_rate(config.optimizer, step, 3) for step in range(6)]
+    assert [e.value for e in shown.Scalars("rate")] == pytest.approx(rates)
+    assert [e.step for e in shown.Scalars("top1/1")] == [3, 6]
+    pictures = shown.Images("similarity")
+    assert [p.step for p in pictures] == [3, 6]
+    assert pictures[0].encoded_image_string[:4] == b"\x89PNG"
+    assert min(pictures[0].width, pictures[0].height) >= 14
+
+
+def test_what_a_killed_run_wrote_of_lost_steps_is_dropped(
+    dataset: Path, tmp_path: Path, music: Music
+) -> None:
+    config = tiny(dataset, tmp_path)
+    config = replace(config, run=replace(config.run, tensorboard="on"))
+    whole = Trainer(replace(config, run=replace(config.run, tensorboard="off")), "whole", music)
+    whole.run()
+    killed = Trainer(config, "killed", music)
+    killed.run(epochs=1)
+    for batch in range(2):  # steps that no checkpoint has
+        killed.train_step(killed.sampler.draw(1, batch))
+    with (killed.folder / "log.jsonl").open("a") as file:
+        file.write('{"step": 6, "lo')
+    killed.journal.close()
+    again = Trainer(config, "killed", music)
+    assert again.place == Place(1, 0)
+    again.run()
+    again.journal.close()
+    logs = [(t.folder / "log.jsonl").read_text() for t in (whole, again)]
+    assert logs[0] == logs[1]
+    shown = board(again.folder)
+    assert [e.step for e in shown.Scalars("loss")] == [1, 2, 3, 4, 5, 6]
+    assert [e.step for e in shown.Scalars("top1/1")] == [3, 6]
+
+
+def test_a_kill_between_an_epoch_and_its_test_loses_no_test(
+    dataset: Path, tmp_path: Path, music: Music, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny(dataset, tmp_path)
+    whole = Trainer(config, "whole", music)
+    whole.run()
+
+    def killed(*_: object) -> None:
+        raise SystemExit
+
+    cut = Trainer(config, "cut", music)
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "test", killed)
+        with pytest.raises(SystemExit):
+            cut.run()
+    again = Trainer(config, "cut", music)
+    again.run()
+    assert (cut.folder / "log.jsonl").read_text() == (whole.folder / "log.jsonl").read_text()
+
+
+class NoDoubles(torch.utils._python_dispatch.TorchDispatchMode):
+    """Refuses what MPS does not have: numbers of 64 bits with a fraction, on its device."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        for one in made if isinstance(made, tuple | list) else [made]:
+            if isinstance(one, torch.Tensor):
+                assert one.dtype not in (torch.float64, torch.complex128), function
+        return made
+
+
+def test_a_step_takes_no_doubles_which_mps_does_not_have(
+    dataset: Path, tmp_path: Path, music: Music
+) -> None:
+    trainer = Trainer(tiny(dataset, tmp_path, kind="lamb"), "a", music)
+    with NoDoubles():
+        trainer.train_step(trainer.sampler.draw(0, 0))
+        trainer.test()
 
 
 def test_a_picture_is_png_that_others_read(tmp_path: Path) -> None:

@@ -65,6 +65,10 @@ class Settings:
         Seconds between CLAP's windows of 10 s, for new libraries.
     vggish_profile : str
         Profile of the `vggish` encoder for new libraries: concat or mean.
+    fingerprint_model : str
+        Network of the `fingerprint` encoder for new libraries and rebuilds: a file written by
+        ``earmark fingerprint export``, by its path or by its name among model files; empty, or
+        ``shipped``, for the one that comes with the package.
     """
 
     library: str = ""
@@ -82,6 +86,7 @@ class Settings:
     clap_template: str = ""
     clap_hop: float = 10.0
     vggish_profile: str = "concat"
+    fingerprint_model: str = ""
 
     def __post_init__(self) -> None:
         if self.workers < 0:

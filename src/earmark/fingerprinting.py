@@ -63,6 +63,61 @@ class FrontEnd:
         return (self.frames - 1) * self.hop + self.n_fft
 
 
+@dataclass(frozen=True)
+class SegmentFront:
+    """What the features of segments are that are looked at one by one.
+
+    A network of a user's own may be trained on features that overlapping segments cannot share:
+    zeros around each segment, or a hop that does not divide the step between them.
+
+    Parameters
+    ----------
+    front : FrontEnd
+        The spectrum of a segment.
+    samples, step : int
+        Length of a segment, and from one to the next, in samples.
+    scale : str
+        ``decibel``: as `scale_segments`; ``log``: log10(magnitude + `offset`) minus the segment's
+        maximum (Chang et al. 2021).
+    offset : float
+    padding : str
+        Outside of the segment are ``zeros``, or the ``sound`` that lies there.
+    """
+
+    front: FrontEnd
+    samples: int = 8000
+    step: int = 4000
+    scale: str = "decibel"
+    offset: float = 0.06
+    padding: str = "sound"
+
+    def features(self, samples: Float32Array) -> Float32Array:
+        """Return what a network takes of segments.
+
+        Parameters
+        ----------
+        samples : float32 array, shape (n, samples + n_fft)
+            Each segment with half a window around it on both sides.
+
+        Returns
+        -------
+        float32 array, shape (n, bands, frames)
+        """
+        front, half = self.front, self.front.n_fft // 2
+        if self.padding == "zeros":
+            inside = samples[:, half : half + self.samples]
+            samples = np.pad(inside, ((0, 0), (half, half)))
+        framed = np.lib.stride_tricks.sliding_window_view(samples, front.n_fft, axis=1)
+        framed = framed[:, :: front.hop][:, : front.frames]
+        mel = mel_magnitudes(framed.reshape(-1, front.n_fft), front)
+        mel = mel.reshape(len(samples), front.frames, front.bands)
+        if self.scale == "decibel":
+            return scale_segments(mel, front)
+        logs = np.log10(mel + np.float32(self.offset))
+        logs -= logs.max(axis=(1, 2), keepdims=True)
+        return np.ascontiguousarray(logs.transpose(0, 2, 1))
+
+
 def slaney_mel(frequency: Float64Array) -> Float64Array:
     """Convert Hz to Slaney's mel scale (linear below 1 kHz, logarithmic above)."""
     linear = frequency / (200.0 / 3.0)

@@ -163,6 +163,37 @@ def generate(
 
 
 @fingerprint.command()
+@click.argument("name", metavar="NAME_OR_FILE")
+@click.argument("checkpoint", required=False, default="latest")
+@click.option("--to", "--output", "target", type=_FILE, help="FILE.onnx [NAME-N.onnx in the run].")
+@click.option("--runs", metavar="DIR", default="", help="Where runs lie [fingerprints].")
+@common.json_option
+@common.library_option
+def export(
+    library: str | None, as_json: bool, name: str, checkpoint: str, target: Path | None, runs: str
+) -> int:
+    """Write a checkpoint as a network that earmark index and identify can use.
+
+    CHECKPOINT is a number, or a file FILE.onnx to write the latest to.  Set
+    EARMARK_FINGERPRINT_MODEL to the file, then index: libraries remember its name.
+    """
+    from earmark.training.nafp import running
+
+    if checkpoint.endswith(".onnx") and target is None:
+        checkpoint, target = "latest", Path(checkpoint)
+    made = running.export(name, checkpoint, runs, target)
+    if as_json:
+        common.print_json(vars(made) | {"path": str(made.path)})
+    else:
+        print(made.path)
+        common.say(
+            f"{made.encoder}: {made.ndim} numbers a vector, {made.bytes / 1e6:.1f} MB; use it with "
+            f"EARMARK_FINGERPRINT_MODEL={made.path} earmark index PATH --encoders fingerprint"
+        )
+    return 0
+
+
+@fingerprint.command()
 @click.argument("name", metavar="[NAME_OR_FOLDER]", required=False)
 @click.argument("checkpoint", required=False, default="latest")
 @click.option("--runs", metavar="DIR", default="", help="Where runs lie [fingerprints].")
@@ -209,6 +240,9 @@ def evaluate(
     ids = fingerprints.choose_ids(bench, test_ids, seed=seed)
     values = [part.values for part in bench.parts]
     index = fingerprint_index.build_index(kind, values, nprobe=nprobe)
+    if index.smaller:
+        parts = ", ".join(f"{name} {has} of {full}" for name, (has, full) in index.smaller.items())
+        common.say(f"the index is smaller than as published, for {bench.size} rows: {parts}")
     report = fingerprints.evaluate(bench, index, ids, lengths=asked, k_probe=k_probe)
     document = fingerprints.to_json(report, bench, index, seed=seed, k_probe=k_probe)
     if as_json:

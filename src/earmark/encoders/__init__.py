@@ -33,8 +33,8 @@ _BUILTIN: Mapping[str, str] = {
     "vggish": "earmark.encoders.vggish",
 }
 
-_NEEDS_FILES = frozenset({"clap", "efficientat", "panns", "vggish"})
-"""Encoders of published networks: their makers also take the settings."""
+_NEEDS_FILES = frozenset({"clap", "efficientat", "fingerprint", "panns", "vggish"})
+"""Encoders that may need files of networks: their makers also take the settings."""
 
 _MEGABYTES: Mapping[str, int] = {"clap": 850, "panns": 800, "vggish": 700, "efficientat": 150}
 """Memory of a process that encodes with a network, measured (``benchmarks/semantic.py``)."""

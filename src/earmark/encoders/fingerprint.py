@@ -13,6 +13,7 @@ Contrastive Learning" (2021).
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
@@ -20,8 +21,9 @@ from typing import Any
 
 import numpy as np
 
+from earmark.config import Settings
 from earmark.errors import EncoderError, UsageError
-from earmark.fingerprinting import FrontEnd, mel_magnitudes, scale_segments
+from earmark.fingerprinting import FrontEnd, SegmentFront, mel_magnitudes, scale_segments
 from earmark.frame_session import FrameGrid, FrameSession
 from earmark.types import (
     JSON,
@@ -56,7 +58,12 @@ class Network:
     Parameters
     ----------
     content : bytes
-        An ONNX file written by `earmark.training.fingerprint.export`.
+        An ONNX file written by `earmark.training.fingerprint.export` or `.nafp.export`.
+
+    Raises
+    ------
+    EncoderError
+        If it is none.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -65,14 +72,22 @@ class Network:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            content, options, providers=["CPUExecutionProvider"]
-        )
-        facts = self._session.get_modelmeta().custom_metadata_map
-        if "front" not in facts or "revision" not in facts:
-            raise EncoderError("the file must be a fingerprint network written by earmark")
-        self.front = FrontEnd(**json.loads(facts["front"]))
-        self.revision: str = facts["revision"]
+        try:
+            self._session = onnxruntime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"]
+            )
+            facts = self._session.get_modelmeta().custom_metadata_map
+            self.front = FrontEnd(**json.loads(facts["front"]))
+            self.revision: str = facts["revision"]
+            self.segment = _segment(self.front, json.loads(facts.get("segment", "{}")))
+            prefixes = json.loads(facts.get("prefixes", "[]"))
+        except Exception as error:  # ONNX Runtime has a dozen kinds
+            raise EncoderError(
+                "the file must be a fingerprint network written by earmark, and is none or damaged",
+                hint="earmark fingerprint export NAME writes one",
+            ) from error
+        self.ndim: int = min([*prefixes, int(self._session.get_outputs()[0].shape[1])])
+        """Numbers of a vector that do the work of all."""
 
     def embed(self, features: Float32Array, ndim: int) -> Float32Array:
         """Vectors of features, shape (n, bands, frames): the first `ndim` numbers, length 1."""
@@ -82,6 +97,12 @@ class Network:
         length = np.linalg.norm(vectors, axis=1, keepdims=True).astype(np.float32)
         scaled: Float32Array = vectors / np.maximum(length, np.float32(1e-9))
         return scaled
+
+
+def _segment(front: FrontEnd, facts: Mapping[str, Any]) -> SegmentFront:
+    """How segments are cut: as the file says, else on the grid of frames."""
+    shared = {"samples": front.frames * front.hop, "step": STEP * front.hop}
+    return SegmentFront(front, **{**shared, **facts})
 
 
 @lru_cache(maxsize=1)
@@ -168,8 +189,21 @@ class Fingerprint:
         return self._network.embed(features, NDIM)
 
 
-def create(options: Mapping[str, JSON], state: State | None) -> Encoder:
-    """Make the encoder; see `earmark.encoders.create`.  It takes no options."""
-    if options:
-        raise UsageError(f"encoder {NAME!r} takes no options, got {', '.join(options)}")
-    return Fingerprint()
+def create(
+    options: Mapping[str, JSON], state: State | None, *, settings: Settings | None = None
+) -> Encoder:
+    """Make the encoder; see `earmark.encoders.create`.
+
+    Option: ``model``, the name of a file that ``earmark fingerprint export`` has written; without
+    it, the network that comes with the package.
+    """
+    if unknown := set(options) - {"model"}:
+        raise UsageError(
+            f"encoder {NAME!r} has the option 'model' alone, got {', '.join(sorted(unknown))}"
+        )
+    if not options.get("model"):
+        return Fingerprint()
+    from earmark.encoders import fingerprint_trained
+
+    given = settings or Settings.from_env(os.environ)
+    return fingerprint_trained.find(str(options["model"]), given)

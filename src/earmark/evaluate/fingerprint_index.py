@@ -41,11 +41,30 @@ class RowIndex:
     parameters: dict[str, int]
     faiss_index: Any
 
+    @property
+    def smaller(self) -> dict[str, tuple[int, int]]:
+        """Parameters that few rows, or short ones, have made smaller: as it is, as published."""
+        full = published(self.kind)
+        return {
+            name: (value, full[name])
+            for name, value in self.parameters.items()
+            if value < full.get(name, 0)
+        }
+
     def search(self, queries: Float32Array, k: int) -> Int64Array:
         """Return the row numbers of the nearest, shape (n, k); -1 where there are no more."""
         _, found = self.faiss_index.search(np.ascontiguousarray(queries), k)
         rows: Int64Array = found.astype(np.int64, copy=False)
         return rows
+
+
+def published(kind: str) -> dict[str, int]:
+    """Return the parameters of an index as published, without `nprobe`, which is the caller's."""
+    if kind not in LISTS:
+        return {}
+    codes = {"code_bytes": CODE_BYTES, "code_bits": CODE_BITS}
+    fine = {"refine_bytes": REFINE_BYTES, "refine_bits": REFINE_BITS}
+    return {"lists": LISTS[kind]} | ({"ivf": {}, "ivfpq": codes, "ivfpq-rr": codes | fine}[kind])
 
 
 def build_index(
@@ -138,7 +157,8 @@ def _training_rows(parts: Sequence[Float32Array], most: int) -> Float32Array:
     """Rows evenly spread over all parts, `most` of them at most."""
     total = sum(len(part) for part in parts)
     step = max(1, -(-total // most))
-    return np.concatenate([np.ascontiguousarray(part[::step], np.float32) for part in parts])
+    rows = np.concatenate([np.ascontiguousarray(part[::step], np.float32) for part in parts])
+    return np.repeat(rows, 2, axis=0) if len(rows) == 1 else rows  # a code has two centres at least
 
 
 def _faiss() -> Any:

@@ -10,6 +10,7 @@ out: from which score on an answer may be believed.  Nothing is ever written.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,15 +85,33 @@ def choose_ids(bench: Bench, wanted: str, *, seed: int) -> Int64Array:
 
 def _ids_of_file(path: Path, rows: int) -> Int64Array:
     try:
-        read = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path)
-        ids: Int64Array = np.asarray(read).astype(np.int64).reshape(-1)
-    except (OSError, ValueError) as error:
+        if path.suffix == ".npy":
+            read = np.load(path, allow_pickle=False)
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # of a file without numbers
+                read = np.loadtxt(path, delimiter=_delimiter(path), ndmin=1)
+        numbers = np.asarray(read, np.float64).reshape(-1)
+    except (OSError, ValueError, TypeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise UsageError(
-            f"--test-ids must be 'all', a number, or a file of row numbers; {path}: {error}"
+            f"--test-ids must be 'all', a number, or a file of row numbers; {path}: {reason}"
         ) from error
-    if len(ids) == 0 or ids.min() < 0 or ids.max() >= rows:
-        raise UsageError(f"the ids must be rows of the queries, 0 to {rows - 1}; {path} has others")
-    return ids
+    wrong = ~((numbers >= 0) & (numbers < rows) & (numbers == np.floor(numbers)))
+    if len(numbers) == 0 or wrong.any():
+        which = f"{numbers[wrong][0]:g} ({wrong.sum()} in all)" if len(numbers) else "nothing"
+        raise UsageError(
+            f"the ids must be rows of the queries, whole numbers from 0 to {rows - 1}; "
+            f"{path} has {which}",
+            hint="ids belong to one test set; --test-ids 2000 draws others",
+        )
+    return numbers.astype(np.int64)
+
+
+def _delimiter(path: Path) -> str | None:
+    """A comma if the first line has one, else white space."""
+    with path.open(encoding="utf-8") as file:
+        return "," if "," in file.readline() else None
 
 
 def _room(bench: Bench, truth: Int64Array) -> Int64Array:
@@ -232,11 +251,18 @@ def _shares(
 def to_json(
     report: Report, bench: Bench, index: RowIndex, *, seed: int, k_probe: int
 ) -> dict[str, Any]:
-    """Return a report as one JSON document: metric -> length -> share, and what it is of."""
+    """Return a report as one JSON document: a number for each metric and length, and what it is of.
+
+    ``top1_exact@5`` is that of queries of five rows; `threshold` and `queries` likewise.
+    """
+    numbers: dict[str, dict[int, Any]] = {
+        **report.metrics,
+        "threshold": dict(report.thresholds),
+        "queries": dict(report.queries),
+    }
     return {
-        **{name: {str(n): v for n, v in by.items()} for name, by in report.metrics.items()},
-        "threshold": {str(n): score for n, score in report.thresholds.items()},
-        "queries": {str(n): count for n, count in report.queries.items()},
+        **{f"{name}@{n}": value for name, by in numbers.items() for n, value in by.items()},
+        "lengths": list(report.queries),
         "encoder": bench.encoder,
         "index": index.kind,
         "index_parameters": index.parameters,

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from earmark import executors, ingest
 from earmark.config import Settings
-from earmark.encoders import affordable_workers, with_companions
+from earmark.encoders import (
+    affordable_workers,
+    fingerprint,
+    fingerprint_trained,
+    with_companions,
+)
 from earmark.errors import UsageError
 from earmark.library import profiles
 from earmark.sources import is_url, split_member
@@ -232,6 +237,8 @@ def rebuild(
     done: list[str] = []
     failed: list[Failure] = []
     given = profiles.for_rebuild(store, profile, encoder=encoder, fit=fit, labels=labels)
+    if encoder == fingerprint.NAME and settings.fingerprint_model:
+        given = dict(fingerprint_trained.options(settings.fingerprint_model))
     with closing(_executor("processes", settings.workers, settings)) as executor:
         if fit is not None:
             report = ingest.refit(
@@ -307,6 +314,7 @@ def _executor(name: str, workers: int, settings: Settings) -> Any:
 def _options(settings: Settings, profile: str | None) -> dict[str, dict[str, JSON]]:
     """Options of encoders that are new to the library."""
     return {
+        fingerprint.NAME: dict(fingerprint_trained.options(settings.fingerprint_model)),
         **profiles.options(profile or settings.timbre_profile),
         "efficientat": {"model": settings.efficientat_model},
         "clap": {"model": settings.clap_model, "hop": settings.clap_hop},

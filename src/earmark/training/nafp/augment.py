@@ -154,6 +154,8 @@ class PublishedChain:
         rng: Generator,
     ) -> Tensor:
         """Add recordings, each at a level against the music that it is added to."""
+        if share == 0.0:
+            return blocks
         n = len(blocks)
         noise = np.stack([_cut(recordings, self.block, rng) for _ in range(n)])
         snr = rng.uniform(*snr_db, (n, 1)).astype(np.float32)

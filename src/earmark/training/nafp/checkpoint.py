@@ -81,19 +81,44 @@ def find(folder: Path, which: str = LATEST) -> Path:
 
 
 def write(folder: Path, place: Place, state: dict[str, Any]) -> Path:
-    """Write a checkpoint, complete or not at all, and remove unfinished epochs before it."""
+    """Write a checkpoint, complete or not at all, and remove unfinished epochs before it.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be written; what is there stays, and what was begun goes.
+    """
     path = folder / f"ckpt-{place.label}.pt"
     part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        torch.save(state | {"format": FORMAT, "epoch": place.epoch, "step": place.step}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            torch.save(state | {"format": FORMAT, "epoch": place.epoch, "step": place.step}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except (OSError, RuntimeError) as error:  # torch makes its own of what the disk says
+        part.unlink(missing_ok=True)
+        known = [p.name for p in checkpoints(folder).values()]
+        raise TrainingError(
+            f"the checkpoint {path} cannot be written: {_reason(error)}",
+            hint="free some space; the same command then goes on from "
+            + (known[-1] if known else "the beginning"),
+        ) from error
     sync_folder(folder)
     for earlier, old in checkpoints(folder).items():
         if earlier < place and earlier.step:
             old.unlink(missing_ok=True)
     return path
+
+
+def _reason(error: BaseException) -> str:
+    """What the operating system said, wherever in a chain of errors, else the error itself."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.strerror:
+            return inner.strerror
+        inner = inner.__cause__ or inner.__context__
+    return str(error).splitlines()[0] if str(error) else repr(error)
 
 
 def thin(folder: Path, keep: int) -> None:

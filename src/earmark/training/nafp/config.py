@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from earmark.errors import UsageError, nearest
-from earmark.fingerprinting import FrontEnd
+from earmark.fingerprinting import FrontEnd, SegmentFront
 from earmark.training.fingerprint.config import AugmentConfig, ModelConfig
 
 
@@ -173,6 +173,13 @@ class Features:
             fmin=self.fmin,
             fmax=self.fmax,
             floor_db=self.floor_db,
+        )
+
+    @property
+    def segment(self) -> SegmentFront:
+        """The same as an encoder takes it."""
+        return SegmentFront(
+            self.front, self.samples, self.step, self.scale, self.offset, self.padding
         )
 
 

@@ -66,15 +66,30 @@ def open_pieces(
         try:
             pieces.append(open_piece(source, sample_rate=sample_rate, cache=cache))
         except AudioError as error:
-            log.warning("%s", error)
+            log.info("%s", error)
             failed.append(Failure(str(source.path), error.reason))
     return pieces, failed
 
 
-def read_all(sources: Iterable[Source], *, sample_rate: int, cache: Path) -> list[Float32Array]:
-    """Read files into memory; those that fail are named in the log and left out."""
-    pieces, _ = open_pieces(sources, sample_rate=sample_rate, cache=cache)
-    return [piece.read(0, piece.samples) for piece in pieces if piece.samples]
+def read_all(
+    sources: Iterable[Source], *, sample_rate: int, cache: Path
+) -> tuple[list[Float32Array], list[Failure]]:
+    """Read files into memory; return what they hold, and what failed with its reason.
+
+    Silence degrades nothing, and counts as a failure.
+    """
+    given = list(sources)
+    pieces, failed = open_pieces(given, sample_rate=sample_rate, cache=cache)
+    paths = {source.name: str(source.path) for source in given}
+    read = []
+    for piece in pieces:
+        samples = piece.read(0, piece.samples)
+        if np.abs(samples).max(initial=0.0) > 0:
+            read.append(samples)
+        else:
+            log.info("%s: silent", paths[piece.group])
+            failed.append(Failure(paths[piece.group], "silent"))
+    return read, failed
 
 
 def segment_count(samples: int, features: Features) -> int:
@@ -174,7 +189,8 @@ class EpochSampler:
         if number in self.failed:
             return None
         piece = self.pieces[number]
-        at = max(0, int(segment[1]) * self.features.step + move)
+        last = max(0, piece.samples - self.features.samples)
+        at = min(max(0, int(segment[1]) * self.features.step + move), last)
         try:
             row = piece.read(at - self.begin, self.length)
         except (OSError, ValueError) as error:  # gone, or cut off, since it was opened

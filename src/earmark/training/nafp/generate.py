@@ -49,17 +49,19 @@ class Part:
 
 @dataclass(frozen=True)
 class Generated:
-    """What `generate` wrote, and where."""
+    """What `generate` wrote, and where; `others` are files that failed and are no part's."""
 
     folder: Path
     ndim: int
     made_by: dict[str, Any]
     parts: tuple[Part, ...]
+    others: tuple[Failure, ...] = ()
 
     @property
     def failed(self) -> tuple[Failure, ...]:
-        """All files that could not be used."""
-        return tuple(f for part in self.parts for f in part.failed)
+        """All files that could not be used, each once."""
+        every = (*(f for part in self.parts for f in part.failed), *self.others)
+        return tuple({f.path: f for f in every}.values())
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ class Journal:
         Of the run: takes ``log.jsonl``, ``similarity-0001.png`` and ``tensorboard/``.
     tensorboard : str
         As `Run.tensorboard`.
+    after : int
+        Steps that a run goes on from; what an earlier one wrote of later steps is dropped.
 
     Raises
     ------
@@ -27,9 +29,12 @@ class Journal:
         If TensorBoard is asked for and not installed.
     """
 
-    def __init__(self, folder: Path, *, tensorboard: str) -> None:
+    def __init__(self, folder: Path, *, tensorboard: str, after: int = 0) -> None:
         self.folder = folder
-        self._board = _board(folder / "tensorboard", tensorboard)
+        self.tested: set[int] = set()
+        """Epochs whose search test is written down."""
+        self._drop(after)
+        self._board = _board(folder / "tensorboard", tensorboard, after)
 
     def scalars(self, step: int, values: dict[str, float], **facts: Any) -> None:
         """Write numbers of a step."""
@@ -40,13 +45,13 @@ class Journal:
             for name, value in values.items():
                 self._board.add_scalar(name, value, step)
 
-    def similarity(self, epoch: int, matrix: Float32Array) -> Path:
+    def similarity(self, epoch: int, step: int, matrix: Float32Array) -> Path:
         """Draw the similarities of queries (lines) and what they should find (columns)."""
         pixels = similarity_picture(matrix)
         path = self.folder / f"similarity-{epoch:04d}.png"
         write_png(path, pixels)
         if self._board is not None:
-            self._board.add_image("similarity", pixels, epoch, dataformats="HWC")
+            self._board.add_image("similarity", pixels, step, dataformats="HWC")
             self._board.flush()
         return path
 
@@ -55,8 +60,25 @@ class Journal:
         if self._board is not None:
             self._board.close()
 
+    def _drop(self, after: int) -> None:
+        """Keep the lines of a run up to a step; one that was cut off by a kill goes too."""
+        path = self.folder / "log.jsonl"
+        kept = []
+        for line in path.read_text("utf-8").splitlines() if path.exists() else []:
+            try:
+                entry = json.loads(line)
+                keep = entry["step"] <= after
+            except (ValueError, KeyError, TypeError):
+                continue
+            if keep:
+                kept.append(line + "\n")
+                self.tested |= {entry["epoch"]} if "epoch" in entry else set()
+        part = path.with_name(path.name + ".part")
+        part.write_text("".join(kept), encoding="utf-8")
+        part.replace(path)
 
-def _board(folder: Path, wanted: str) -> Any:
+
+def _board(folder: Path, wanted: str, after: int) -> Any:
     if wanted == "off":
         return None
     try:
@@ -68,4 +90,4 @@ def _board(folder: Path, wanted: str) -> Any:
             "run.tensorboard=on needs the package tensorboard",
             hint="pip install 'earmark[train]'",
         ) from error
-    return SummaryWriter(str(folder))
+    return SummaryWriter(str(folder), purge_step=after + 1 if after else None)

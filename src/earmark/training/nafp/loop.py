@@ -94,7 +94,14 @@ class Trainer:
         self.tested: MiniSearch | None = None
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "config.json").write_text(to_json(config) + "\n", encoding="utf-8")
-        self.journal = Journal(self.folder, tensorboard=config.run.tensorboard)
+        self.journal = Journal(
+            self.folder, tensorboard=config.run.tensorboard, after=self.steps_done
+        )
+
+    @property
+    def steps_done(self) -> int:
+        """Steps of all epochs so far."""
+        return self.place.epoch * self.steps + self.place.step
 
     def run(
         self,
@@ -112,6 +119,8 @@ class Trainer:
             last = min(last, self.place.epoch + epochs)
         began = clock() - self.seconds
         checkpoint.set_aside(self.folder, self.place)
+        if self.place.epoch and not self.place.step and self.place.epoch not in self.journal.tested:
+            self.test()  # a kill came between an epoch and its test
         try:
             while self.place.epoch < last:
                 for drawn in self._ahead():
@@ -138,8 +147,9 @@ class Trainer:
         """
         epoch, step = self.place.epoch, self.place.step
         settings = self.config.optimizer
+        rate = learning_rate(settings, self.steps_done, self.steps)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(settings, epoch * self.steps + step, self.steps)
+            group["lr"] = rate
         rng = np.random.default_rng((settings.seed, 23, epoch, step))
         anchors, positives = self.chain.pairs(drawn.sources, rng)
         self.net.train()
@@ -160,7 +170,7 @@ class Trainer:
         torch.autograd.backward(loss)
         self.optimizer.step()
         self.place = Place(epoch, step + 1)
-        self.journal.scalars(epoch * self.steps + step + 1, {"loss": self.loss})
+        self.journal.scalars(self.steps_done, {"loss": self.loss, "rate": rate})
         return self.loss
 
     def test(self) -> MiniSearch | None:
@@ -171,9 +181,9 @@ class Trainer:
         found = mini_search(self.encoder, self.tester, pieces, seed=self.config.optimizer.seed)
         shares = {f"top1/{n}": share for n, share in found.top1.items()}
         shares |= {f"top1_near/{n}": share for n, share in found.top1_near.items()}
-        self.journal.scalars(self.place.epoch * self.steps, shares, epoch=self.place.epoch)
+        self.journal.scalars(self.steps_done, shares, epoch=self.place.epoch)
         if self.config.run.picture:
-            self.journal.similarity(self.place.epoch, found.similarity)
+            self.journal.similarity(self.place.epoch, self.steps_done, found.similarity)
         self.tested = found
         return found
 

@@ -54,8 +54,9 @@ class SameConv(nn.Module):  # type: ignore[misc]  # torch may not be there
         nn.init.zeros_(self.conv.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (n, *size before) to (n, *size)."""
-        out: Tensor = self.norm(functional.elu(self.conv(functional.pad(x, self.pad))))
+        """Map (n, *size before) to (n, *size); all but the convolution in float32."""
+        convolved = self.conv(functional.pad(x, self.pad)).float()
+        out: Tensor = self.norm(functional.elu(convolved, inplace=True))
         return out
 
 

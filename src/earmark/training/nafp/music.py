@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from earmark.errors import Doubtful, UsageError
 from earmark.training.fingerprint.data import Piece
 from earmark.training.nafp.augment import Chain, PublishedChain
 from earmark.training.nafp.config import Config
@@ -23,21 +25,54 @@ def cache_of(config: Config) -> Path:
 
 @dataclass(frozen=True)
 class Degradations:
-    """Recordings that degrade, at the rate of the features."""
+    """Recordings that degrade, at the rate of the features; and files that could not be used.
+
+    `missing` are parts of the configuration that the chain draws from and that have none.
+    """
 
     backgrounds: list[Float32Array]
     voices: list[Float32Array]
     rooms: list[Float32Array]
+    failed: list[Failure]
+    missing: tuple[str, ...]
+
+    def warn(self, *, known: tuple[str, ...] = ()) -> None:
+        """Warn (`Doubtful`) of what is made in place of missing recordings that are not `known`."""
+        for part in self.missing:
+            if part not in known:
+                warnings.warn(
+                    f"there are no recordings of folders.{part}: {_INSTEAD[part]} their place",
+                    Doubtful,
+                    stacklevel=2,
+                )
+
+
+_INSTEAD = {"background": "coloured noise takes", "impulse": "synthetic rooms take"}
 
 
 def open_degradations(config: Config, *, testing: bool) -> Degradations:
-    """Read backgrounds, voices and impulse responses into memory."""
+    """Read backgrounds, voices and impulse responses into memory, those that the chain uses."""
     rate, cache = config.features.sample_rate, cache_of(config)
-    backgrounds, voices, rooms = (
-        read_all(degradations(config, part, testing=testing), sample_rate=rate, cache=cache)
-        for part in ("background", "speech", "impulse")
-    )
-    return Degradations(backgrounds, voices, rooms)
+    used = _used(config, testing=testing)
+    found: dict[str, list[Float32Array]] = {}
+    failed: list[Failure] = []
+    for part in ("background", "speech", "impulse"):
+        sources = degradations(config, part, testing=testing) if used[part] else []
+        found[part], more = read_all(sources, sample_rate=rate, cache=cache)
+        failed += more
+    missing = tuple(part for part in _INSTEAD if used[part] and not found[part])
+    return Degradations(found["background"], found["speech"], found["impulse"], failed, missing)
+
+
+def _used(config: Config, *, testing: bool) -> dict[str, bool]:
+    """Which recordings the chain draws from; the search test is by the published chain."""
+    chain = config.augment.published
+    ours = not testing and config.augment.chain == "strong"
+    return {
+        "background": ours or chain.background_p > 0,
+        "speech": ours or chain.speech_p > 0,
+        "impulse": ours or chain.room_p > 0,
+    }
 
 
 def published_chain(config: Config, given: Degradations, device: torch.device) -> PublishedChain:
@@ -90,11 +125,15 @@ def open_music(config: Config) -> Music:
     train, validation = training_music(config)
     rate, cache = config.features.sample_rate, cache_of(config)
     pieces, failed = open_pieces(train, sample_rate=rate, cache=cache)
+    if not pieces:
+        raise UsageError(
+            f"there must be music that can be used, and no file can be: "
+            f"{failed[0].path}: {failed[0].error}"
+        )
     held_out, failed_too = open_pieces(validation, sample_rate=rate, cache=cache)
-    return Music(
-        pieces,
-        held_out,
-        failed + failed_too,
-        open_degradations(config, testing=False),
-        open_degradations(config, testing=True),
-    )
+    training = open_degradations(config, testing=False)
+    testing = open_degradations(config, testing=True)
+    training.warn()
+    testing.warn(known=training.missing)
+    every = {f.path: f for f in (*failed, *failed_too, *training.failed, *testing.failed)}
+    return Music(pieces, held_out, list(every.values()), training, testing)

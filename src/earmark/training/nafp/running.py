@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from earmark.training.nafp.shipped import NAME as SHIPPED
 from earmark.types import Failure
 
 if TYPE_CHECKING:
+    from earmark.training.nafp.export import Exported
     from earmark.training.nafp.loop import Step
 
 DEFAULT = "default"
@@ -89,7 +91,7 @@ def resolve(name: str, asked: Settings) -> Config:
 def default_name(asked: Settings) -> str:
     """Return the run that is meant without a name: `DEFAULT`, else the package's network."""
     folder = Path(resolve(DEFAULT, asked).folders.output) / DEFAULT
-    return DEFAULT if folder.is_dir() else SHIPPED
+    return DEFAULT if (folder / "config.json").is_file() else SHIPPED
 
 
 def need_torch() -> None:
@@ -100,6 +102,23 @@ def need_torch() -> None:
         raise NotAvailable(
             "trained networks need PyTorch", hint="pip install 'earmark[train]'"
         ) from error
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep a second process from training the same run; a lock goes with its process."""
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(
+                f"a run is trained by one process at a time, and another one trains {folder}",
+                hint="wait for it, or give this run another name",
+            ) from error
+        yield
 
 
 def train(
@@ -117,11 +136,12 @@ def train(
     from earmark.training.nafp.music import open_music
 
     music = open_music(config)
-    trainer = Trainer(config, name, music, resume=resume)
-    try:
-        place = trainer.run(epochs=epochs, on_step=on_step)
-    finally:
-        trainer.journal.close()
+    with _alone(Path(config.folders.output) / name):
+        trainer = Trainer(config, name, music, resume=resume)
+        try:
+            place = trainer.run(epochs=epochs, on_step=on_step)
+        finally:
+            trainer.journal.close()
     return Trained(
         name=name,
         checkpoint=str(trainer.folder / f"ckpt-{place.label}.pt"),
@@ -187,16 +207,47 @@ def generate(
         encoder = trained.load(path, wanted=config, device=config.run.device)
         label = path.stem.removeprefix("ckpt-")
     folder = target or Path(config.folders.output) / name / "embeddings" / label
-    degrade = None
+    degrade: writing.Encode | None = None
+    unusable: tuple[Failure, ...] = ()
     if given.query is None and queries:
         need_torch()
         from earmark.training.nafp.minisearch import degrader
+        from earmark.training.nafp.music import open_degradations
 
-        degrade = degrader(encoder, config, seed=seed)
+        noise = open_degradations(config, testing=True)
+        noise.warn()
+        degrade, unusable = degrader(encoder, config, noise, seed=seed), tuple(noise.failed)
     cache = Path(config.folders.cache or Path(config.folders.output) / "cache")
-    return writing.generate(
+    made = writing.generate(
         encoder, given, folder, cache=cache, seed=seed, degrade=degrade, on_track=on_track
     )
+    return replace(made, others=unusable)
+
+
+def export(name: str, which: str, runs: str, target: Path | None) -> Exported:
+    """Write a checkpoint as a file for ``earmark index``; see `earmark.training.nafp.export`.
+
+    Parameters
+    ----------
+    name : str
+        Of a run, or a checkpoint's file.
+    which : str
+        The checkpoint's number, or ``latest``.
+    runs : str
+        The folder of runs; empty for the usual one.
+    target : Path, optional
+        Default the run's name and the checkpoint's number, in the run's folder.
+    """
+    need_torch()
+    from earmark.training.nafp import checkpoint
+    from earmark.training.nafp import export as exporting
+
+    path = Path(name)
+    if path.suffix != ".pt":
+        path = checkpoint.find(Path(runs or Config().folders.output) / name, which)
+    label = path.stem.removeprefix("ckpt-")
+    made = target or path.with_name(f"{path.absolute().parent.name}-{label}.onnx")
+    return exporting.export(path, made)
 
 
 def embeddings_of(name: str, which: str, runs: Sequence[str]) -> Path:

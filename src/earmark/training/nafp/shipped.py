@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from earmark.encoders.fingerprint import NDIM, shipped_network
-from earmark.fingerprinting import mel_magnitudes, scale_segments
 from earmark.training.nafp.config import Features, preset
 from earmark.types import Float32Array
 
@@ -35,9 +32,4 @@ class ShippedEncoder:
 
     def encode(self, samples: Float32Array) -> Float32Array:
         """See `SegmentEncoder`."""
-        front = self._network.front
-        framed = np.lib.stride_tricks.sliding_window_view(samples, front.n_fft, axis=1)
-        framed = framed[:, :: front.hop][:, : front.frames]
-        mel = mel_magnitudes(framed.reshape(-1, front.n_fft), front)
-        shaped = mel.reshape(len(samples), front.frames, front.bands)
-        return self._network.embed(scale_segments(shaped, front), NDIM)
+        return self._network.embed(self._network.segment.features(samples), NDIM)
