@@ -7,6 +7,7 @@ import io
 import json
 import time
 import wave
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -282,6 +283,35 @@ def test_tags_and_removal(asks, own_library):
     problem(own.patch(f"{API}/tracks/2/tags", json={"a\n": "b"}), 422)
     problem(own.patch(f"{API}/tracks/2/tags", json=["a"]), 422)
     problem(own.patch(f"{API}/tracks/2/tags", json={"a": {"b": 1}}), 422)
+
+
+def test_changes_at_the_same_time_wait_for_each_other(asks, own_library):
+    own = asks(own_library, threads=8)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(
+            pool.map(
+                lambda n: own.patch(f"{API}/tracks/{1 + n % 5}/tags", json={f"mark{n}": n}),
+                range(24),
+            )
+        )
+    assert {answer.status_code for answer in answers} == {200}
+    listed = own.get(f"{API}/tracks").json()["tracks"]
+    marks = {name for track in listed for name in track["tags"] if name.startswith("mark")}
+    assert marks == {f"mark{n}" for n in range(24)}
+
+
+def test_a_change_while_another_process_writes_is_refused(asks, own_library, monkeypatch):
+    from earmark.server import context
+    from earmark.stores.local.lock import writer_lock
+
+    monkeypatch.setattr(context, "_TURN_SECONDS", 0.3)
+    own = asks(own_library)
+    with writer_lock(own_library):
+        found = problem(own.patch(f"{API}/tracks/1/tags", json={"mood": "calm"}), 409, "writing")
+        assert found["error"] == "LibraryLocked"
+        problem(own.delete(f"{API}/tracks/1"), 409)
+        assert own.get(f"{API}/search?like=1").status_code == 200
+    assert own.delete(f"{API}/tracks/1").status_code == 200
 
 
 def test_exports(client):
