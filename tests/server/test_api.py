@@ -41,6 +41,19 @@ def clip(music):
 # --- the library -------------------------------------------------------------------------------
 
 
+def test_a_server_is_warm_before_it_is_asked(asks, library, tmp_path):
+    served = asks(library).app.state.served
+    assert served.media.pids() == []
+    served.warm()
+    assert len(served.media.pids()) == 1
+    assert "timbre" in served.library._encoders
+    with earmark.open(tmp_path / "empty"):
+        pass
+    asks(tmp_path / "empty").app.state.served.warm()
+    served.library.close()
+    served.warm()  # too late is no fault
+
+
 def test_health_and_library(client):
     assert client.get(f"{API}/health").json() == {
         "status": "ok",

@@ -117,7 +117,9 @@ def from_environment() -> FastAPI:
     _few_arenas()
     if config.workers > 1:
         threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    return create_app(open_library(config.library or None, create=False), config)
+    app = create_app(open_library(config.library or None, create=False), config)
+    threading.Thread(target=app.state.served.warm, daemon=True).start()
+    return app
 
 
 def _few_arenas() -> None:

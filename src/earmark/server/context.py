@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 from fastapi import Depends, Request
 
-from earmark.errors import LibraryLocked, TrackNotFound
+from earmark.errors import EarmarkError, LibraryLocked, TrackNotFound
 from earmark.server.access import NOBODY, Access, shown_path
 from earmark.server.config import ServerConfig
 from earmark.server.jobs import Jobs
@@ -74,6 +74,20 @@ class Served:
 
             with suppress(OSError):
                 shutil.rmtree(self.folder)
+
+    def warm(self) -> None:
+        """Do once what the first questions would wait for: load what compares, start a decoder."""
+        import numpy as np
+
+        from earmark.types import Clip
+
+        with suppress(EarmarkError, Problem, OSError):  # the library may be empty, or closed by now
+            self.media.warm()
+            ids = self.library.store.track_ids()
+            if "timbre" in self.library.store.encoders() and len(ids):
+                noise = np.random.default_rng(0).normal(0, 0.1, 22_050).astype(np.float32)
+                self.library.search(audio=Clip(noise, 22_050), by="timbre", k=1)
+                self.library.search(like=int(ids[0]), by="timbre", k=1)
 
     async def run(self, work: Callable[[], T]) -> T:
         """Do work that takes time in a thread; a full house sends the client away.
