@@ -121,7 +121,8 @@ def children(pid: int) -> list[int]:
 
 
 def memory(pid: int) -> dict[int, float]:
-    """Private MB of a process and those below it."""
+    """MB of their own of a process and those below it, without pages of files that are mapped:
+    those are the system's cache, and are counted as private where one process alone reads them."""
     sizes = {}
     for one in [pid, *children(pid)]:
         try:
@@ -129,7 +130,7 @@ def memory(pid: int) -> dict[int, float]:
         except OSError:
             continue
         lines = [line.split() for line in text.splitlines()[1:]]
-        sizes[one] = sum(int(x[1]) for x in lines if x[0].startswith("Private_")) / 1024
+        sizes[one] = sum(int(x[1]) for x in lines if x[0] == "Anonymous:") / 1024
     return sizes
 
 
@@ -298,7 +299,7 @@ class Bench:
             asked, errors = asked + more.asked, errors + len(more.errors)
             sizes.append(sum(memory(self.process.pid).values()))
         shown = ", ".join(f"{size:.0f}" for size in sizes)
-        print(f"memory: {shown} MB private, all processes, over {asked} questions; {errors} errors")
+        print(f"memory: {shown} MB, all processes, over {asked} questions; {errors} errors")
 
     def indexing(self) -> None:
         """A job beside the questions."""

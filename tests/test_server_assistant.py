@@ -323,6 +323,19 @@ def test_over_http_with_a_token(url: str) -> None:
     assert post(url, authorization=f"Bearer {TOKEN}").status_code != 401
 
 
+def test_over_http_questions_are_short(url: str, ids: dict[str, int]) -> None:
+    accept = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
+    long = b'{"jsonrpc": "2.0", "id": 1, "method": "' + b"x" * 1_100_000 + b'"}'
+    refused = httpx.post(url, content=long, headers=accept, timeout=20)
+    assert refused.status_code == 413
+    assert "at most 1000000 bytes" in refused.json()["detail"]
+    pieces = (long[at : at + 100_000] for at in range(0, len(long), 100_000))
+    assert httpx.post(url, content=pieces, headers=accept, timeout=20).status_code == 413
+    for bad in (b"", b"{", b"[1]", b"\xff", b'{"jsonrpc": "2.0", "method": 3}'):
+        assert 400 <= httpx.post(url, content=bad, headers=accept, timeout=20).status_code < 500
+    assert call(url, "search", text="song_0", k=1)["hits"]
+
+
 def test_beyond_this_machine_a_token_is_needed(home: Path) -> None:
     done = subprocess.run(
         command(home, "--http", "--host", "0.0.0.0"),

@@ -284,6 +284,16 @@ def test_scan_agrees_with_its_slow_twin(
         assert np.array_equal(found, order[:, :k] * 3)
 
 
+def test_many_halves_become_floats_as_numpy_makes_them() -> None:
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16).reshape(4, -1, 64)
+    assert every.size >= flat._MANY_HALVES
+    found = flat.floats(every)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, every.astype(np.float32))
+    apart = np.concatenate([every, every])[::2]  # with strides
+    np.testing.assert_array_equal(flat.floats(apart), apart.astype(np.float32))
+
+
 def test_scan_of_nothing() -> None:
     keys, near = flat.scan("l2", np.zeros((2, 3), np.float32), [], 4)
     assert (keys == -1).all()

@@ -355,6 +355,26 @@ def test_words_are_found_alike_with_and_without_a_filter(store: LocalStore) -> N
         )
 
 
+def test_a_thread_that_ends_leaves_no_connection(store: LocalStore) -> None:
+    fill(store, 2)
+
+    def opened() -> int:
+        links = (os.path.realpath(fd) for fd in Path("/proc/self/fd").iterdir())
+        return sum(link == str(store.folder / schema.CATALOG) for link in links)
+
+    store.count()
+    before = opened()
+    for _ in range(5):
+        thread = threading.Thread(target=store.count)
+        thread.start()
+        thread.join()
+    assert opened() <= before + 1  # SQLite keeps one for the next, while another is locked
+    assert store.count() == 2
+    store.close()
+    with pytest.raises(EarmarkError, match="closed"):
+        store.count()
+
+
 def test_compaction_gives_back_bytes(store: LocalStore) -> None:
     ids = fill(store, 300)
     with store.writer() as writer:

@@ -7,6 +7,7 @@ import io
 import json
 import time
 import wave
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -38,6 +39,19 @@ def clip(music):
 
 
 # --- the library -------------------------------------------------------------------------------
+
+
+def test_a_server_is_warm_before_it_is_asked(asks, library, tmp_path):
+    served = asks(library).app.state.served
+    assert served.media.pids() == []
+    served.warm()
+    assert len(served.media.pids()) == 1
+    assert "timbre" in served.library._encoders
+    with earmark.open(tmp_path / "empty"):
+        pass
+    asks(tmp_path / "empty").app.state.served.warm()
+    served.library.close()
+    served.warm()  # too late is no fault
 
 
 def test_health_and_library(client):
@@ -284,6 +298,35 @@ def test_tags_and_removal(asks, own_library):
     problem(own.patch(f"{API}/tracks/2/tags", json={"a": {"b": 1}}), 422)
 
 
+def test_changes_at_the_same_time_wait_for_each_other(asks, own_library):
+    own = asks(own_library, threads=8)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(
+            pool.map(
+                lambda n: own.patch(f"{API}/tracks/{1 + n % 5}/tags", json={f"mark{n}": n}),
+                range(24),
+            )
+        )
+    assert {answer.status_code for answer in answers} == {200}
+    listed = own.get(f"{API}/tracks").json()["tracks"]
+    marks = {name for track in listed for name in track["tags"] if name.startswith("mark")}
+    assert marks == {f"mark{n}" for n in range(24)}
+
+
+def test_a_change_while_another_process_writes_is_refused(asks, own_library, monkeypatch):
+    from earmark.server import context
+    from earmark.stores.local.lock import writer_lock
+
+    monkeypatch.setattr(context, "_TURN_SECONDS", 0.3)
+    own = asks(own_library)
+    with writer_lock(own_library):
+        found = problem(own.patch(f"{API}/tracks/1/tags", json={"mood": "calm"}), 409, "writing")
+        assert found["error"] == "LibraryLocked"
+        problem(own.delete(f"{API}/tracks/1"), 409)
+        assert own.get(f"{API}/search?like=1").status_code == 200
+    assert own.delete(f"{API}/tracks/1").status_code == 200
+
+
 def test_exports(client):
     asked = {"tracks": [2, 1, 999], "format": "m3u"}
     m3u = client.post(f"{API}/exports", json=asked)
@@ -453,6 +496,10 @@ def test_a_file_that_is_gone(asks, tmp_path):
         ("/nothing", 404),
         ("/assets/../app.py", 404),
         ("/assets/%2e%2e/app.py", 404),
+        ("/assets/%2e%2e/index.html", 404),
+        ("/assets/%2e%2e/%2e%2e/app.py", 404),
+        ("/assets/..%2f..%2fapp.py", 404),
+        ("/assets/%2fetc%2fpasswd", 404),
         ("/assets/", 404),
         ("/api/v1/search", 422),
         ("/api/v1/search?text=", 422),

@@ -300,6 +300,13 @@ def test_a_body_that_does_not_come(wire):
     assert alive(wire)
 
 
+def test_a_body_that_is_said_to_be_too_long_is_not_waited_for(wire):
+    for length in (1_000_001, 10**15):
+        answer = say(wire, head(length))
+        assert answer.startswith(b"HTTP/1.1 413"), answer
+    assert alive(wire)
+
+
 def test_uploads_that_are_given_up(wire):
     body = b"--x\r\nContent-Disposition: form-data; name=file; filename=a\r\n\r\n" + b"a" * 50_000
     for kind in ("audio/wav", "multipart/form-data; boundary=x"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import signal
@@ -9,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,9 @@ _ROUTERS = (
 )
 
 _PARENT_SECONDS = 1.0
+
+_ARENA_MAX, _ARENAS = -8, 2
+"""`M_ARENA_MAX` of glibc's malloc.h."""
 
 _SWITCH_SECONDS = 0.0005
 """After so long a thread that computes lets another one go on.  The thread that holds connections
@@ -110,9 +114,18 @@ def from_environment() -> FastAPI:
 
     config = ServerConfig.from_json(os.environ[ENVIRONMENT])
     sys.setswitchinterval(_SWITCH_SECONDS)
+    _few_arenas()
     if config.workers > 1:
         threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    return create_app(open_library(config.library or None, create=False), config)
+    app = create_app(open_library(config.library or None, create=False), config)
+    threading.Thread(target=app.state.served.warm, daemon=True).start()
+    return app
+
+
+def _few_arenas() -> None:
+    """Let threads share memory that was freed: each having its own keeps what it once needed."""
+    with suppress(OSError, AttributeError):  # another C library than glibc has no such thing
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, _ARENAS)
 
 
 def _end_with_parent(parent: int) -> None:

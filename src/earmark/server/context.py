@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 from fastapi import Depends, Request
 
-from earmark.errors import TrackNotFound
+from earmark.errors import EarmarkError, LibraryLocked, TrackNotFound
 from earmark.server.access import NOBODY, Access, shown_path
 from earmark.server.config import ServerConfig
 from earmark.server.jobs import Jobs
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _UNKNOWN_SECONDS = 5.0
+_TURN_SECONDS = 3.0
+_LOOK_SECONDS = 0.05
 _KEPT = 64
 
 
@@ -62,7 +64,6 @@ class Served:
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
         self._making: dict[Hashable, threading.Lock] = {}
         self._lock = threading.Lock()
-        self._began = time.time()
 
     def close(self) -> None:
         """End the media workers; leave nothing behind."""
@@ -73,6 +74,20 @@ class Served:
 
             with suppress(OSError):
                 shutil.rmtree(self.folder)
+
+    def warm(self) -> None:
+        """Do once what the first questions would wait for: load what compares, start a decoder."""
+        import numpy as np
+
+        from earmark.types import Clip
+
+        with suppress(EarmarkError, Problem, OSError):  # the library may be empty, or closed by now
+            self.media.warm()
+            ids = self.library.store.track_ids()
+            if "timbre" in self.library.store.encoders() and len(ids):
+                noise = np.random.default_rng(0).normal(0, 0.1, 22_050).astype(np.float32)
+                self.library.search(audio=Clip(noise, 22_050), by="timbre", k=1)
+                self.library.search(like=int(ids[0]), by="timbre", k=1)
 
     async def run(self, work: Callable[[], T]) -> T:
         """Do work that takes time in a thread; a full house sends the client away.
@@ -96,6 +111,25 @@ class Served:
             return await anyio.to_thread.run_sync(work, limiter=self._threads)
         finally:
             self._waiting -= 1
+
+    async def change(self, work: Callable[[], T]) -> T:
+        """Do work that writes to the library; wait for its turn if another one writes.
+
+        No thread waits: questions go on meanwhile.
+
+        Raises
+        ------
+        LibraryLocked
+            If the other one takes longer than a few seconds (an index job does).
+        """
+        deadline = time.monotonic() + _TURN_SECONDS
+        while True:
+            try:
+                return await self.run(work)
+            except LibraryLocked:
+                if time.monotonic() > deadline:
+                    raise
+            await anyio.sleep(_LOOK_SECONDS)
 
     def version(self) -> str:
         """Return what changes whenever the library does."""

@@ -73,10 +73,21 @@ class Intake:
         except Problem as problem:
             await problem.response()(scope, receive, send)
             return
-        account = _Account()
+        account, began = _Account(), False
+
+        async def noted(message: Message) -> None:
+            nonlocal began
+            began = True
+            await patient(message)
+
+        patient = _impatient(send)
         try:
             with suppress(_Stuck):
-                await self.app(scope, self._limited(receive, account), _impatient(send))
+                await self.app(scope, self._limited(receive, account), noted)
+        except Problem as problem:  # of an application that does not know problems
+            if began:
+                raise
+            await problem.response()(scope, receive, send)
         finally:
             self._held -= account.held
 

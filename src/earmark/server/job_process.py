@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 _EVERY_SECONDS = 0.25
+_NICE = 15
+"""Questions get the processor first, and the disk: its priority follows from this one."""
 
 
 def write(path: Path, document: dict[str, Any]) -> None:
@@ -33,7 +35,7 @@ def main(path: Path) -> None:
         raise KeyboardInterrupt  # ingest commits what is done, ends its workers, and lets it pass
 
     signal.signal(signal.SIGTERM, stop)
-    os.nice(10)
+    os.nice(_NICE)
     job |= {"state": "running", "pid": os.getpid()}
     write(path, job)
     try:

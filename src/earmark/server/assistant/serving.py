@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any
 
 import anyio.to_thread
@@ -51,6 +52,10 @@ Where = Annotated[
 Count = Annotated[int, Field(ge=1, le=100)]
 
 _READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+
+
+_LARGEST_QUESTION = 1_000_000
+"""Bytes of one question over HTTP: names and words, never sounds."""
 
 
 class Desk:
@@ -258,6 +263,7 @@ def http_app(library: Any, config: ServerConfig) -> tuple[Any, Assistant]:
         The latter is to be closed at the end.
     """
     from earmark.server.guard import Guard
+    from earmark.server.intake import Intake
 
     access = READER if config.token_read or config.token_write else OWNER
     assistant = Assistant(
@@ -266,7 +272,7 @@ def http_app(library: Any, config: ServerConfig) -> tuple[Any, Assistant]:
     served = build(assistant).streamable_http_app(
         streamable_http_path=PATH, stateless_http=True, host=config.host
     )
-    return Guard(served, config), assistant
+    return Guard(Intake(served, replace(config, max_upload=_LARGEST_QUESTION)), config), assistant
 
 
 def run_http(library: Any, config: ServerConfig) -> None:

@@ -85,7 +85,7 @@ async def track(id: Id, served: Server, access: Caller) -> Json:  # noqa: A002 -
 @router.delete("/tracks/{id}", response_model=Removed, responses=problems(403, 409))
 async def remove(id: Id, served: Server, access: WritingCaller) -> Json:  # noqa: A002
     """Remove a track from the library; its file stays."""
-    return Json({"removed": await served.run(lambda: served.library.remove(id))})
+    return Json({"removed": await served.change(lambda: served.library.remove(id))})
 
 
 @router.patch("/tracks/{id}/tags", response_model=TrackDocument, responses=problems(403, 409))
@@ -106,7 +106,7 @@ async def set_tags(
         served.library.set_tags(id, tags)
         return shown(served.track(id), served, access)
 
-    return Json(await served.run(work))
+    return Json(await served.change(work))
 
 
 def _check_tags(tags: dict[str, str | int | float | None]) -> None:

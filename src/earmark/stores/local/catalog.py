@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -126,6 +127,16 @@ class Snapshot:
             ) from None
 
 
+class _Reader:
+    """The connection of a thread; closed when the thread ends, and its locals with it."""
+
+    def __init__(self, con: sqlite3.Connection) -> None:
+        self.con = con
+
+    def __del__(self) -> None:
+        self.con.close()
+
+
 class Catalog:
     """Connections to one `catalog.sqlite`, one per thread."""
 
@@ -133,7 +144,7 @@ class Catalog:
         self.folder = folder
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._open: list[sqlite3.Connection] = []
+        self._open: weakref.WeakSet[_Reader] = weakref.WeakSet()
         self._snapshot: Snapshot | None = None
         self._closed = False
 
@@ -149,23 +160,23 @@ class Catalog:
         """Close all connections."""
         with self._lock:
             self._closed = True
-            for con in self._open:
-                con.close()
+            for reader in list(self._open):
+                reader.con.close()
             self._open.clear()
         self._local = threading.local()
 
     def _reader(self) -> sqlite3.Connection:
-        con: sqlite3.Connection | None = getattr(self._local, "con", None)
-        return con if con is not None else self._new_reader()
+        reader: _Reader | None = getattr(self._local, "reader", None)
+        return reader.con if reader is not None else self._new_reader()
 
     def _new_reader(self) -> sqlite3.Connection:
         with self._lock:
             if self._closed:
                 raise EarmarkError("the library is closed; open it again to read from it")
-            con = self.connect()
-            self._open.append(con)
-        self._local.con = con
-        return con
+            reader = _Reader(self.connect())
+            self._open.add(reader)
+        self._local.reader = reader
+        return reader.con
 
     @contextmanager
     def read(self) -> Iterator[tuple[sqlite3.Connection, Snapshot]]:

@@ -21,6 +21,7 @@ _FAISS_BLOCK = 16_384  # below, importing FAISS and starting its threads costs m
 _HALF_BLOCK = 1 << 20
 _HALF_QUERIES = 6
 _HEAP = 256
+_MANY_HALVES = 1 << 16
 _COUNTED = 4096
 _COUNTERS = 1 << 18  # entries of FAISS's table of counted rows: 2 MB, which a cache holds
 
@@ -30,8 +31,20 @@ INT8_SCALE = np.float32(127.0)
 
 def floats(rows: AnyArray) -> Float32Array:
     """Return stored rows of numbers as float32; what is kept in int8 are 127ths."""
+    if rows.dtype == np.float16 and rows.size >= _MANY_HALVES:
+        return _from_halves(rows)
     values: Float32Array = rows.astype(np.float32, copy=False)
     return values / INT8_SCALE if rows.dtype == np.int8 else values
+
+
+def _from_halves(rows: AnyArray) -> Float32Array:
+    """Many float16 as float32, by FAISS: twice as fast as NumPy, which takes one at a time."""
+    width, faiss = rows.shape[-1], faiss_module()
+    decoder = faiss.ScalarQuantizer(width, faiss.ScalarQuantizer.QT_fp16)
+    with few_threads(1):
+        codes = np.ascontiguousarray(rows).view(np.uint8).reshape(-1, 2 * width)
+        values: Float32Array = decoder.decode(codes)
+    return values.reshape(rows.shape)
 
 
 class TopK:
@@ -67,6 +80,8 @@ class TopK:
     def result(self) -> tuple[Int64Array, Float32Array]:
         """Return keys and distances, shape (queries, k), filled up with -1 and infinity."""
         missing = self.k - self.keys.shape[1]
+        if not missing:
+            return self.keys, self.distances
         return (
             np.pad(self.keys, ((0, 0), (0, missing)), constant_values=-1),
             np.pad(self.distances, ((0, 0), (0, missing)), constant_values=np.inf),
