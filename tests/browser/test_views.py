@@ -248,7 +248,7 @@ def test_the_collection_is_kept_exported_and_dragged_out(tab: Tab) -> None:
 
 def test_indexing_shows_progress_and_its_end(tab: Tab) -> None:
     page = tab.open("/?view=library")
-    page.get_by_role("cell", name="timbre").first.wait_for()
+    page.get_by_role("rowheader", name="timbre").first.wait_for()
     page.get_by_role("button", name="Index it").click()
     job = page.get_by_role("list", name="Index jobs").get_by_role("listitem").first
     job.locator(".badge.done").wait_for(timeout=60_000)

@@ -2,11 +2,11 @@
 import { useEffect, useState } from "preact/hooks";
 import { address, openAddress, type Query } from "../api/client";
 import type { Hit } from "../api/types";
-import { clock, folder, moment, titleOf } from "../lib/format";
+import { folder, holdsNotes, isWhole, length, moment, titleOf } from "../lib/format";
 import { formatMoment } from "../lib/address";
 import { resting } from "../lib/aspects";
 import { complain, library, say } from "../state/app";
-import { dragOut, inCrate, judge, judged, toggleCrate } from "../state/crate";
+import { dragOut, inCrate, judge, judged, nameOf, toggleCrate } from "../state/crate";
 import { current, play, playing, toggle } from "../state/player";
 import { ask, route } from "../state/route";
 import { momentOf } from "../state/search";
@@ -44,7 +44,7 @@ export function DragHandle({ hit }: { hit: Hit }) {
     <a
       class="button bare drag"
       href={href}
-      download
+      download={nameOf(hit)}
       draggable
       title="Drag into another program, or click to save"
       aria-label={`Save ${titleOf(hit)}, or drag it into another program`}
@@ -70,18 +70,21 @@ export function playOrPause(hit: Hit): void {
 }
 
 function Facts({ hit, score }: { hit: Hit; score: boolean }) {
-  const when = moment(hit.start, hit.end);
+  const whole = isWhole(hit);
+  // What several ways agree on is ranked, not measured: its score says nothing by itself.
+  const fused = hit.by.includes("+");
+  const shown = hit.score?.toFixed(3) ?? "–";
   return (
     <dl class="facts">
       <div>
-        <dt class="hidden">{when ? "Moment" : "Length"}</dt>
-        <dd class="when">{when || clock(hit.duration)}</dd>
+        <dt class="hidden">{whole ? "Length" : "Moment"}</dt>
+        <dd class="when">{whole ? length(hit.duration) : moment(hit.start, hit.end)}</dd>
       </div>
       {score && (
         <div>
-          <dt class="hidden">Score</dt>
-          <dd>
-            {hit.score?.toFixed(3) ?? "–"} <span class="by">{hit.by}</span>
+          <dt class="hidden">{fused ? "Found by" : "Score"}</dt>
+          <dd title={`score ${shown}, by ${hit.by}`}>
+            {!fused && shown} <span class="by">{hit.by.replaceAll("+", " + ")}</span>
           </dd>
         </div>
       )}
@@ -142,7 +145,7 @@ export function Row({ hit, index, selected, score, onSelect, children }: Props) 
         <Icon name={sounding ? "pause" : "play"} />
       </button>
       <div class="what">
-        <h2>{title}</h2>
+        <h2 title={title}>{title}</h2>
         <p title={hit.path}>{hit.artist || folder(hit.path)}</p>
       </div>
       <Waveform
@@ -151,6 +154,7 @@ export function Row({ hit, index, selected, score, onSelect, children }: Props) 
         start={hit.start}
         end={hit.end}
         label={title}
+        silent={holdsNotes(hit.path)}
         onSeek={(seconds) => {
           onSelect();
           play(hit, seconds);

@@ -6,9 +6,10 @@ import type { Hit, MapAnswer } from "../api/types";
 import { count, titleOf } from "../lib/format";
 import { Canvas, SHADES } from "../lib/mapcanvas";
 import { shadesOf } from "../lib/scatter";
-import { complain, paint, recall, remember, say } from "../state/app";
+import { complain, edition, library, paint, recall, remember, say } from "../state/app";
 import { exportTracks, gather } from "../state/crate";
 import { audio, play, playAll } from "../state/player";
+import { jobs, running, watch } from "../state/jobs";
 import { route } from "../state/route";
 import { asHit, found } from "../state/search";
 import { IconButton, Notice } from "../ui/parts";
@@ -19,14 +20,38 @@ const failure = signal<ApiError | null>(null);
 const hoverPlays = signal<boolean>(recall("earmark.hover", true));
 const names = new Map<string, Promise<Hit>>();
 
+/** The edition of the library that is shown. */
+let shown = -1;
+
 async function load(): Promise<void> {
   failure.value = null;
+  shown = edition.peek();
   try {
     answer.value = await api.map();
   } catch (error) {
     if (error instanceof ApiError) failure.value = error;
     else complain(error);
   }
+}
+
+/** Whether the map may be made from here. */
+function makeable(): boolean {
+  return library.value !== null && !library.value.read_only;
+}
+
+/** Let the server make the map, or place what came since; then show it. */
+async function make(): Promise<void> {
+  try {
+    if ((await watch(await api.makeMap())) === "done") await load();
+  } catch (error) {
+    complain(error);
+  }
+}
+
+function MakeButton({ text }: { text: string }) {
+  const busy = jobs.value.some((job) => job.kind === "map" && running(job));
+  if (!makeable()) return null;
+  return <IconButton icon="loop" label={text} text={busy ? "Making the map …" : text} disabled={busy} kind="primary" onClick={() => void make()} />;
 }
 
 /** The sound of a point; what is not told by the map is asked once. */
@@ -123,6 +148,12 @@ function Landscape({ map }: { map: MapAnswer }) {
       <div class="map-tools" role="toolbar" aria-label="The map">
         <h1>Map</h1>
         <span class="muted">{count(map.points.track.length, "point")}</span>
+        {(map.missing ?? 0) > 0 && (
+          <>
+            <span class="muted">{count(map.missing!, "sound")} came later</span>
+            <MakeButton text="Place them" />
+          </>
+        )}
         <span class="spread" />
         <label class="switch">
           <input
@@ -141,7 +172,8 @@ function Landscape({ map }: { map: MapAnswer }) {
         <IconButton icon="less" label="Further away" onClick={() => canvas.current?.zoom(1 / 1.6)} />
         <IconButton icon="whole" label="The whole map" onClick={() => canvas.current?.fit()} />
       </div>
-      {picked.length > 0 && <Picked map={map} points={picked} onDrop={() => setPicked([])} />}
+      <div class="map-frame">
+        {picked.length > 0 && <Picked map={map} points={picked} onDrop={() => setPicked([])} />}
       <div
         class={`landscape ${lasso ? "lassoing" : ""}`}
         ref={box}
@@ -166,11 +198,12 @@ function Landscape({ map }: { map: MapAnswer }) {
           </div>
         )}
       </div>
-      {tip && (
-        <p class="map-now">
-          {titleOf(tip.hit)} <IconButton icon="more" label="More like this" text="More like this" onClick={() => moreLike(tip.hit)} />
-        </p>
-      )}
+        {tip && (
+          <p class="map-now">
+            {titleOf(tip.hit)} <IconButton icon="more" label="More like this" text="More like this" onClick={() => moreLike(tip.hit)} />
+          </p>
+        )}
+      </div>
       {clusters.length > 0 && (
         <nav class="clusters" aria-label="Regions of the map">
           <ul>
@@ -191,7 +224,7 @@ function Landscape({ map }: { map: MapAnswer }) {
 
 export default function MapView() {
   useEffect(() => {
-    if (!answer.value) void load();
+    if (!answer.value || shown !== edition.value) void load();
   }, []);
   void route.value;
   if (failure.value)
@@ -199,6 +232,7 @@ export default function MapView() {
       <section class="page">
         <h1>Map</h1>
         <Notice bad={failure.value.status !== 404} title={failure.value.message} hint={failure.value.hint}>
+          {failure.value.status === 404 && <MakeButton text="Make the map" />}
           <IconButton icon="loop" label="Try again" text="Try again" onClick={() => void load()} />
         </Notice>
       </section>
