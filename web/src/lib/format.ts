@@ -14,7 +14,7 @@ export function clock(seconds: number | null | undefined, tenths = false): strin
 /** How long a sound is: "0.05 s", "7.2 s", then as a clock says it. */
 export function length(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return "–";
-  return seconds < 9.95 ? `${seconds.toFixed(seconds < 0.1 ? 2 : 1)} s` : clock(seconds);
+  return seconds < 10 ? `${seconds.toFixed(seconds < 0.1 ? 2 : 1)} s` : clock(seconds);
 }
 
 /** Seconds as "4.9 hours", "12 minutes", "31 seconds". */

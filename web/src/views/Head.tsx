@@ -134,7 +134,7 @@ export function Judged() {
 export function Note({ text }: { text: string }) {
   return (
     <p class="note">
-      {text}
+      <span>{text}</span>
       <IconButton icon="close" label="Hide this note" onClick={() => (hushed.value = [...hushed.value, text])} />
     </p>
   );

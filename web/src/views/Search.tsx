@@ -101,7 +101,6 @@ function Results() {
   else content = <Waiting rows={now.kind === "identify" ? 1 : 8} />;
   return (
     <section class="results" aria-label="Results">
-      <Question />
       {now.kind === "browse" && <Recent />}
       <Head now={now} />
       <Judged />
@@ -120,6 +119,7 @@ export function SearchView() {
   const { kind } = found.value;
   return (
     <div class="columns">
+      <Question />
       <aside class="refine" aria-label="Refine">
         {kind === "search" && <Aspects />}
         {kind !== "tag" && facets.value.length > 0 && <Facets />}
