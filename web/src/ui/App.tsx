@@ -75,6 +75,11 @@ function Head() {
         <IconButton icon="sun" label="Light or dark" shortcut="t" onClick={nextTheme} />
         <IconButton icon="help" label="Keys and help" shortcut="?" onClick={() => (help.value = true)} />
       </div>
+      {unreachable.value && library.value && (
+        <p class="offline" role="alert">
+          The server cannot be reached. What is here stays; it is looked for again by itself.
+        </p>
+      )}
     </header>
   );
 }
@@ -129,11 +134,6 @@ export function App() {
       </a>
       <Head />
       <main id="main" tabIndex={-1}>
-        {unreachable.value && library.value && (
-          <p class="offline" role="alert">
-            The server cannot be reached. What is here stays; it is looked for again by itself.
-          </p>
-        )}
         {failed && !library.value && failed.status !== 401 && (
           <Notice bad title={failed.message} hint={failed.hint}>
             <IconButton icon="loop" label="Try again" text="Try again" onClick={() => void loadLibrary()} />

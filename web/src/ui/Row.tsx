@@ -69,10 +69,16 @@ export function playOrPause(hit: Hit): void {
   else play(hit);
 }
 
-function Facts({ hit, score }: { hit: Hit; score: boolean }) {
+/** What stands beside an answer: nothing, what found it, or its score too. */
+export type Shown = "" | "by" | "score";
+
+/** What several ways agree on is ranked, not measured: its scores say nothing by themselves. */
+export function shownOf(hits: Hit[]): Shown {
+  return hits.some(({ by }) => by.includes("+")) ? "by" : "score";
+}
+
+function Facts({ hit, show }: { hit: Hit; show: Shown }) {
   const whole = isWhole(hit);
-  // What several ways agree on is ranked, not measured: its score says nothing by itself.
-  const fused = hit.by.includes("+");
   const shown = hit.score?.toFixed(3) ?? "–";
   return (
     <dl class="facts">
@@ -80,11 +86,11 @@ function Facts({ hit, score }: { hit: Hit; score: boolean }) {
         <dt class="hidden">{whole ? "Length" : "Moment"}</dt>
         <dd class="when">{whole ? length(hit.duration) : moment(hit.start, hit.end)}</dd>
       </div>
-      {score && (
+      {show && (
         <div>
-          <dt class="hidden">{fused ? "Found by" : "Score"}</dt>
+          <dt class="hidden">{show === "by" ? "Found by" : "Score"}</dt>
           <dd title={`score ${shown}, by ${hit.by}`}>
-            {!fused && shown} <span class="by">{hit.by.replaceAll("+", " + ")}</span>
+            {show === "score" && shown} <span class="by">{hit.by.replaceAll("+", " + ")}</span>
           </dd>
         </div>
       )}
@@ -112,12 +118,12 @@ interface Props {
   hit: Hit;
   index: number;
   selected: boolean;
-  score: boolean;
+  show: Shown;
   onSelect: () => void;
   children?: preact.ComponentChildren;
 }
 
-export function Row({ hit, index, selected, score, onSelect, children }: Props) {
+export function Row({ hit, index, selected, show, onSelect, children }: Props) {
   const title = titleOf(hit);
   const judgement = judged(hit);
   const sounding = isCurrent(hit) && playing.value;
@@ -160,7 +166,7 @@ export function Row({ hit, index, selected, score, onSelect, children }: Props) 
           play(hit, seconds);
         }}
       />
-      <Facts hit={hit} score={score} />
+      <Facts hit={hit} show={show} />
       <div class="acts" role="group" aria-label={`With ${title}`}>
         <IconButton icon="more" label="More like this" shortcut="m" onClick={() => moreLike(hit)} />
         <IconButton icon="like" label="Like" shortcut="l" pressed={judgement === "like"} onClick={() => judge(hit, true)} />

@@ -62,8 +62,19 @@ export function hitOf(map: MapAnswer, i: number): Promise<Hit> {
   return names.get(id)!.then((hit) => ({ ...hit, start: start?.[i] ?? null, end: end?.[i] ?? null }));
 }
 
-async function hitsOf(map: MapAnswer, points: number[], most = 200): Promise<Hit[]> {
-  return Promise.all(points.slice(0, most).map((i) => hitOf(map, i)));
+/** As many are gathered or played at a time. */
+const MOST = 500;
+
+/** The sounds of many points, asked for together. */
+async function hitsOf(map: MapAnswer, points: number[]): Promise<Hit[]> {
+  const some = points.slice(0, MOST);
+  if (some.length < points.length) say(`The first ${MOST} of ${points.length.toLocaleString("en")} sounds`);
+  const unknown = [...new Set(some.map((i) => map.points.track[i]!))].filter((id) => !names.has(id) && /^\d+$/.test(id));
+  if (unknown.length) {
+    const { tracks } = await api.tracks({ where: `id in (${unknown.join(", ")})`, limit: unknown.length });
+    for (const sound of tracks) names.set(sound.track, Promise.resolve(asHit(sound)));
+  }
+  return Promise.all(some.map((i) => hitOf(map, i)));
 }
 
 function Picked({ map, points, onDrop }: { map: MapAnswer; points: number[]; onDrop: () => void }) {

@@ -150,9 +150,9 @@ export default function PlaylistView() {
             <IconButton icon="file" label="Export as m3u" text="m3u" onClick={() => void exportTracks(tracks(), "m3u", "playlist")} />
             <IconButton icon="file" label="Export as csv" text="csv" onClick={() => void exportTracks(tracks(), "csv", "playlist")} />
           </div>
-          <ol class="rows plain" aria-label="The playlist">
+          <ol class="rows" aria-label="The playlist">
             {hits.map((hit, i) => (
-              <Row key={`${hit.track} ${i}`} hit={hit} index={i} score={false} selected={selected.value === i} onSelect={() => (selected.value = i)} />
+              <Row key={`${hit.track} ${i}`} hit={hit} index={i} show="" selected={selected.value === i} onSelect={() => (selected.value = i)} />
             ))}
           </ol>
         </>

@@ -123,7 +123,7 @@ function numeric(facet: Facet): boolean {
 
 /** Folded on a phone, open beside the answers on a wide screen. */
 function wide(): boolean {
-  return matchMedia("(min-width: 60rem)").matches;
+  return matchMedia("(min-width: 70rem)").matches;
 }
 
 export function Facets() {

@@ -8,7 +8,7 @@ import { go, route } from "../state/route";
 import { again, found, listed, more, selected, type Found } from "../state/search";
 import { IconButton, Notice, Waiting } from "../ui/parts";
 import { Question } from "../ui/Question";
-import { Row } from "../ui/Row";
+import { Row, shownOf } from "../ui/Row";
 import { Contours, IdentifyAnswer, Tags } from "./Answers";
 import { Head, HEADINGS, Judged, Note, Recent, surprise } from "./Head";
 import { Aspects, Facets } from "./Refine";
@@ -42,7 +42,7 @@ function Nothing({ now }: { now: Found }) {
 }
 
 function List({ now }: { now: Found }) {
-  const score = now.kind !== "browse" && now.kind !== "random";
+  const show = now.kind === "browse" || now.kind === "random" ? "" : shownOf(now.hits);
   const rows = now.kind === "identify" ? now.hits.slice(1) : now.hits;
   const first = now.hits.length - rows.length;
   const page = now.kind === "browse" && now.hits.length < now.total;
@@ -51,13 +51,13 @@ function List({ now }: { now: Found }) {
     <>
       {now.kind === "identify" && <IdentifyAnswer hit={now.hits[0]!} />}
       {now.kind === "identify" && rows.length > 0 && <h2 class="also">Less likely</h2>}
-      <ol class={`rows ${now.state} ${score ? "" : "plain"}`} aria-label={HEADINGS[now.kind]} aria-busy={now.state === "loading"}>
+      <ol class={`rows ${now.state}`} aria-label={HEADINGS[now.kind]} aria-busy={now.state === "loading"}>
         {rows.map((hit, i) => (
           <Row
             key={`${hit.track} ${hit.start}`}
             hit={hit}
             index={i + first}
-            score={score}
+            show={show}
             selected={selected.value === i + first}
             onSelect={() => (selected.value = i + first)}
           >
