@@ -62,10 +62,14 @@ export function bigWave({ box, peaks, moment, onSeek, onSelect }: Options): BigW
   const visible = (part: Part | null) => part !== null && part.end > from && part.start < from + shown;
   let selected: ReturnType<typeof regions.addRegion> | null = null;
   let quiet = false;
+  let ready = false;
   let at = 0;
+  let wanted: Part | null = null;
   const follow = () => surfer.setTime(Math.max(0, Math.min(shown, at - from)));
   surfer.on("ready", () => {
+    ready = true;
     follow();
+    select();
     if (moment && visible(moment))
       regions.addRegion({ ...within(moment), color: colour("--moment-clear"), drag: false, resize: false, id: "moment" });
   });
@@ -89,11 +93,16 @@ export function bigWave({ box, peaks, moment, onSeek, onSelect }: Options): BigW
     else if (selected.start !== place.start || selected.end !== place.end) selected.setOptions(place);
     quiet = false;
   };
+  const select = () => {
+    if (!ready) return; // regions made before have no place yet
+    if (wanted && visible(wanted)) return mark(wanted);
+    selected?.remove();
+    selected = null;
+  };
   return {
     select(part) {
-      if (part && visible(part)) return mark(part);
-      selected?.remove();
-      selected = null;
+      wanted = part;
+      select();
     },
     follow(seconds) {
       at = seconds;
