@@ -143,6 +143,7 @@ def test_a_library_without_a_map_says_how_to_make_one(tab: Tab, answers: Stand) 
     page.get_by_text("earmark map", exact=True).wait_for()
 
 
+@pytest.mark.slow
 def test_the_map_is_made_shown_and_brought_up_to_date(
     new_tab: Callable[..., Tab], samples: Path, tmp_path: Path
 ) -> None:
@@ -152,6 +153,7 @@ def test_the_map_is_made_shown_and_brought_up_to_date(
     try:
         page = new_tab(at=site).open("/?view=map")
         page.get_by_role("button", name="Make the map").click()
+        page.locator(".landscape").wait_for(timeout=120_000)
         until(page, "document.querySelector('.landscape')?.dataset.frames > 0")
         assert "40 points" in page.locator(".map-tools").inner_text()
         page.get_by_role("application").press("Enter")
@@ -160,7 +162,8 @@ def test_the_map_is_made_shown_and_brought_up_to_date(
             page.locator(".clusters button").first.click()
         page.get_by_role("link", name="Library").click()
         page.get_by_role("button", name="Index it").click()
-        page.locator(".job .badge.done").first.wait_for(timeout=90_000)
+        job = page.locator(".job", has_text="drums")
+        job.locator(".badge.done").wait_for(timeout=90_000)
         page.get_by_role("link", name="Map").click()
         page.get_by_text("sounds came later").wait_for()
         page.get_by_role("button", name="Place them").click()

@@ -94,7 +94,7 @@ function Group({ group, number }: { group: DuplicateGroup; number: number }) {
 export default function DuplicatesView() {
   useEffect(() => {
     if (!groups.value || shown !== edition.value) void load();
-  }, []);
+  }, [edition.value]);
   const all = groups.value;
   const extra = (all ?? []).flatMap((g) => g.tracks.filter((t) => !t.keep).map((t) => t.track));
   return (

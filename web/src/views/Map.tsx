@@ -236,7 +236,7 @@ function Landscape({ map }: { map: MapAnswer }) {
 export default function MapView() {
   useEffect(() => {
     if (!answer.value || shown !== edition.value) void load();
-  }, []);
+  }, [edition.value]);
   void route.value;
   if (failure.value)
     return (
