@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { EMPTY, format, formatMoment, linked, parse, parseMoment } from "../src/lib/address";
 import { aspectText } from "../src/lib/aspects";
 import { events } from "../src/lib/events";
-import { clock, fileName, folder, holdsNotes, isWhole, length, moment, percent, titleOf } from "../src/lib/format";
-import { fitting, Grid, inside, raster, word, type Points } from "../src/lib/scatter";
+import { clock, fileName, folder, holdsNotes, isWhole, length, moment, percent, titleOf, whence } from "../src/lib/format";
+import { fitting, Grid, inside, raster, topsOf, word, type Points } from "../src/lib/scatter";
 import { peaksOfSamples } from "../src/lib/peaks";
 import { audible } from "../src/lib/tune";
 import { firstWindow, panned, zoomed } from "../src/lib/window";
@@ -146,6 +146,14 @@ describe("scatter", () => {
   });
 });
 
+describe("names of the map", () => {
+  it("stand above their regions", () => {
+    const tops = topsOf([0, 2, 10, 10], [1, 1, 7, null]);
+    expect(tops.get(1)).toBeCloseTo(2.7);
+    expect(tops.get(7)).toBe(10);
+  });
+});
+
 describe("what a waveform shows", () => {
   it("is the whole, or a small moment with what is around it", () => {
     expect(firstWindow({ start: null, end: null }, 7200)).toBeNull();
@@ -176,6 +184,11 @@ describe("sounds and notes", () => {
     expect(isWhole({ start: 1, end: 3, duration: 5 })).toBe(false);
     expect(isWhole({ start: null, end: null, duration: 5 })).toBe(true);
     expect(isWhole({ start: 1, end: 3, duration: null })).toBe(false);
+  });
+  it("names a sound by its tags, its file's title, or its file", () => {
+    const sound = { path: "/a/b/rain.wav", title: "Rain", tags: { title: "Heavy rain", artist: 7 } };
+    expect([titleOf(sound), titleOf({ ...sound, tags: {} }), titleOf({ path: sound.path })]).toEqual(["Heavy rain", "Rain", "rain"]);
+    expect([whence(sound), whence({ ...sound, artist: "Ann" })]).toEqual(["a / b", "Ann"]);
   });
   it("knows files of notes", () => {
     expect(["a.mid", "b.MIDI", "c.wav", "d.abc"].map(holdsNotes)).toEqual([true, true, false, true]);

@@ -129,7 +129,9 @@ export interface MapAnswer {
     start?: (number | null)[];
     end?: (number | null)[];
   };
-  /** Sounds that came after the map was made. */
+  /** What says which sounds are near. */
+  encoders?: Record<string, string>;
+  /** Sounds that are not on it, be it that they came later or have nothing to be placed by. */
   missing?: number;
   clusters?: { id: number; name: string; x: number; y: number; size: number }[];
 }

@@ -43,9 +43,27 @@ export function folder(path: string, keep = 2): string {
   return (parts.length > keep ? "… / " : "") + parts.slice(-keep).join(" / ");
 }
 
+interface Named {
+  path: string;
+  title?: string | null;
+  artist?: string | null;
+  tags?: Record<string, unknown>;
+}
+
+/** A tag that is a text; tags may be changed in the library, columns are what the file says. */
+function text(sound: Named, tag: string): string {
+  const value = sound.tags?.[tag];
+  return typeof value === "string" ? value : "";
+}
+
 /** The title of a sound, or the name of its file without the suffix. */
-export function titleOf(sound: { title?: string | null; path: string }): string {
-  return sound.title || fileName(sound.path).replace(/\.[a-z0-9]{2,5}$/i, "");
+export function titleOf(sound: Named): string {
+  return text(sound, "title") || sound.title || fileName(sound.path).replace(/\.[a-z0-9]{2,5}$/i, "");
+}
+
+/** Whose it is, else where it lies. */
+export function whence(sound: Named): string {
+  return text(sound, "artist") || sound.artist || folder(sound.path);
 }
 
 /** Whether a file holds notes: what can be found by humming, but has no sound to play. */

@@ -1,6 +1,6 @@
 // Keys and screens of the system (headphones, lock screen, keyboard) know what plays.
 import { effect } from "@preact/signals";
-import { titleOf } from "../lib/format";
+import { titleOf, whence } from "../lib/format";
 import { audio, current, playing, playNext, seek, toggle } from "./player";
 
 export function shareWithSystem(): void {
@@ -8,7 +8,7 @@ export function shareWithSystem(): void {
   if (!session) return;
   effect(() => {
     const hit = current.value?.hit;
-    session.metadata = hit ? new MediaMetadata({ title: titleOf(hit), artist: hit.artist ?? "" }) : null;
+    session.metadata = hit ? new MediaMetadata({ title: titleOf(hit), artist: whence(hit) }) : null;
     session.playbackState = playing.value ? "playing" : hit ? "paused" : "none";
   });
   session.setActionHandler("play", toggle);

@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { openAddress } from "../api/client";
 import type { Hit } from "../api/types";
 import { formatMoment } from "../lib/address";
-import { clock, folder, length, titleOf } from "../lib/format";
+import { clock, length, titleOf, whence } from "../lib/format";
 import { complain, say } from "../state/app";
 import { inCrate, judge, judged, toggleCrate } from "../state/crate";
 import { current, loop, playing, playNext, playOn, playSelection, position, selection, toCome, toggle, volume } from "../state/player";
@@ -139,7 +139,7 @@ export function Dock() {
         <div class="what">
           <h2 title={titleOf(hit)}>{titleOf(hit)}</h2>
           <p class="roomy" title={hit.path}>
-            {hit.artist || folder(hit.path)}
+            {whence(hit)}
           </p>
           <p class="dock-time">
             <Time hit={hit} />

@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { address, openAddress, type Query } from "../api/client";
 import type { Hit } from "../api/types";
-import { folder, holdsNotes, isWhole, length, moment, titleOf } from "../lib/format";
+import { holdsNotes, isWhole, length, moment, titleOf, whence } from "../lib/format";
 import { formatMoment } from "../lib/address";
 import { resting } from "../lib/aspects";
 import { complain, library, say } from "../state/app";
@@ -152,7 +152,7 @@ export function Row({ hit, index, selected, show, onSelect, children }: Props) {
       </button>
       <div class="what">
         <h2 title={title}>{title}</h2>
-        <p title={hit.path}>{hit.artist || folder(hit.path)}</p>
+        <p title={hit.path}>{whence(hit)}</p>
       </div>
       <Waveform
         track={hit.track}

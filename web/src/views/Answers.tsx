@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import type { Contour, Hit, TagAnswer } from "../api/types";
-import { clock, folder, percent, titleOf } from "../lib/format";
+import { clock, percent, titleOf, whence } from "../lib/format";
 import { sing, type Tune } from "../lib/tune";
 import { audio, play, playing, volume } from "../state/player";
 import { ask } from "../state/route";
@@ -21,7 +21,7 @@ export function IdentifyAnswer({ hit }: { hit: Hit }) {
     <article class="identified" data-row="0" aria-label="The recording">
       <p class="muted">This is</p>
       <h2>{title}</h2>
-      <p>{hit.artist || folder(hit.path)}</p>
+      <p>{whence(hit)}</p>
       <dl class="identified-facts">
         <div>
           <dt>Position</dt>

@@ -39,6 +39,14 @@ function makeable(): boolean {
   return library.value !== null && !library.value.read_only;
 }
 
+/** How many sounds came after the map was made, and can be placed: notes alone cannot. */
+function toPlace(map: MapAnswer): number {
+  const placed = new Set(map.points.track).size;
+  const known = library.value?.encoders.filter(({ name }) => map.encoders && name in map.encoders) ?? [];
+  const most = known.length ? Math.max(...known.map(({ tracks }) => tracks ?? 0)) : Infinity;
+  return Math.max(0, Math.min(map.missing ?? 0, most - placed));
+}
+
 /** Let the server make the map, or place what came since; then show it. */
 async function make(): Promise<void> {
   try {
@@ -152,6 +160,7 @@ function Landscape({ map }: { map: MapAnswer }) {
   useEffect(() => canvas.current?.repaint(), [painted]);
   useEffect(() => canvas.current?.mark(picked, hits.map((hit) => hit.track)), [picked, hits]);
   useEffect(() => canvas.current?.setLasso(lasso), [lasso]);
+  const later = toPlace(map);
   const shades = shadesOf(map.clusters ?? [], SHADES);
   const clusters = [...(map.clusters ?? [])].sort((a, b) => b.size - a.size);
   return (
@@ -159,9 +168,9 @@ function Landscape({ map }: { map: MapAnswer }) {
       <div class="map-tools" role="toolbar" aria-label="The map">
         <h1>Map</h1>
         <span class="muted">{count(map.points.track.length, "point")}</span>
-        {(map.missing ?? 0) > 0 && (
+        {later > 0 && (
           <>
-            <span class="muted">{count(map.missing!, "sound")} came later</span>
+            <span class="muted">{count(later, "sound")} came later</span>
             <MakeButton text="Place them" />
           </>
         )}

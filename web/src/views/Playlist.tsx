@@ -3,7 +3,7 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { signal } from "@preact/signals";
 import { api, ApiError } from "../api/client";
 import type { Hit } from "../api/types";
-import { count, folder, titleOf } from "../lib/format";
+import { count, titleOf, whence } from "../lib/format";
 import { complain } from "../state/app";
 import { crate, exportTracks, gather } from "../state/crate";
 import { current, playAll } from "../state/player";
@@ -95,7 +95,7 @@ function Pick({ label, id, onPick }: PickProps) {
       <ul id={`${name}-list`} role="listbox" aria-label={label} hidden={!listed}>
         {offers.map((hit, i) => (
           <li key={hit.track} id={`${name}-${i}`} role="option" aria-selected={i === at} onMouseDown={() => choose(hit)}>
-            {titleOf(hit)} <small>{hit.artist || folder(hit.path)}</small>
+            {titleOf(hit)} <small>{whence(hit)}</small>
           </li>
         ))}
       </ul>
