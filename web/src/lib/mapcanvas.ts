@@ -271,10 +271,11 @@ export class Canvas {
     const taken: [number, number, number][] = [];
     for (const cluster of [...(this.map.clusters ?? [])].sort((a, b) => b.size - a.size)) {
       const x = (cluster.x - this.view.x) * this.view.scale + this.canvas.width / 2;
-      const top = this.tops.get(cluster.id) ?? cluster.y;
-      const y = this.canvas.height / 2 - (top - this.view.y) * this.view.scale - size;
+      const middle = this.canvas.height / 2 - (cluster.y - this.view.y) * this.view.scale;
+      const high = ((this.tops.get(cluster.id) ?? cluster.y) - cluster.y) * this.view.scale;
+      const y = Math.max(size, middle - high - size);
       const half = pen.measureText(cluster.name).width / 2 + size / 2;
-      if (x < 0 || y < 0 || x > this.canvas.width || y > this.canvas.height) continue;
+      if (x < 0 || middle < 0 || x > this.canvas.width || y > this.canvas.height) continue;
       if (taken.some(([tx, ty, th]) => Math.abs(tx - x) < th + half && Math.abs(ty - y) < size * 1.6)) continue;
       taken.push([x, y, half]);
       pen.lineWidth = 4 * this.ratio;
