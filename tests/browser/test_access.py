@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,6 +76,34 @@ def test_dialogs_notices_and_the_collection(new_tab: Callable[..., Tab], dark: b
     page.get_by_role("dialog").wait_for(state="hidden")
     page.keyboard.press("b")
     page.get_by_role("complementary", name="Collection").wait_for()
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize(("dark", "phone"), LOOKS, ids=NAMES)
+def test_an_example_a_tune_and_a_server_that_is_gone(
+    new_tab: Callable[..., Tab], answers: Stand, samples: Path, dark: bool, phone: bool
+) -> None:
+    tab = new_tab(dark=dark, phone=phone)
+    answers(tab, "library", able(tab.site, "hum") | {"advice": ["index more"], "failures": 1})
+    times = [i / 10 for i in range(50)]
+    contour = {"times": times, "target": [60.0] * 50, "query": [None, *([60.3] * 49)]}
+    hit = tab.site.json("/api/v1/search?text=piece&k=1")["hits"][0]
+    hit |= {"start": 0.0, "end": 5.0, "by": "melody", "contour": contour, "key_shift": 1.0}
+    tunes = [hit, hit | {"path": "/tunes/old.mid", "track": 0}]
+    answers(tab, "hum?*", {"query": {}, "hits": tunes, "notes": ["only what has a melody"]})
+    page = tab.open()
+    page.locator("input[type=file]").set_input_files(samples / "piece.wav")
+    page.get_by_role("radio", name="Which tune?").check(force=True)
+    page.locator("figure.contours").nth(1).wait_for()
+    page.locator(".clip-player canvas").wait_for()
+    assert violations(page) == []
+    page.get_by_role("link", name="Library").click()
+    page.get_by_text("What would make it answer more").click()
+    assert violations(page) == []
+    page.route("**/api/v1/**", lambda route: route.abort())
+    page.get_by_role("searchbox").fill("x")
+    page.keyboard.press("Enter")
+    page.locator(".offline").wait_for()
     assert violations(page) == []
 
 

@@ -73,7 +73,7 @@ def test_a_recording_is_identified_with_its_place(
     answer = page.get_by_role("article", name="The recording")
     answer.get_by_role("heading", name="song").wait_for()
     place = re.search(r"0:(\d\d\.\d)", answer.locator("dd").first.inner_text())
-    assert 11 <= float(place[1]) <= 24
+    assert 11 <= float(place[1]) <= 33  # somewhere in what the microphone heard
     assert "%" in answer.inner_text()
     assert tab.errors == []
 
@@ -98,9 +98,15 @@ def test_a_hum_shows_both_contours(
     assert asked.value.method == "POST"
     figure = page.locator("figure.contours")
     figure.wait_for()
-    assert figure.locator("path").count() == 2
-    assert all(len(figure.locator("path").nth(i).get_attribute("d")) > 100 for i in (0, 1))
+    lines = figure.locator(".lines path")
+    assert lines.count() == 2
+    assert all(len(lines.nth(i).get_attribute("d")) > 100 for i in (0, 1))
     assert "3.0 semitones higher" in figure.text_content()
+    tune = figure.get_by_role("button", name="the tune")
+    tune.click()
+    figure.get_by_role("button", name="the tune", pressed=True).wait_for()
+    tune.click()
+    figure.get_by_role("button", name="the tune", pressed=False).wait_for()
     assert tab.errors == []
 
 
@@ -177,7 +183,7 @@ def test_a_hum_finds_its_tune_and_shows_both_contours(
         recorded(page, "Which tune?", 8).get_by_role("button", name="Use it").click()
         page.locator("figure.contours").first.wait_for(timeout=60_000)
         assert "00013" in page.locator(".row h2").all_inner_texts()[:3]
-        assert page.locator("figure.contours").first.locator("path").count() == 2
+        assert page.locator("figure.contours").first.locator(".lines path").count() == 2
         assert tab.errors == []
     finally:
         site.stop()

@@ -111,6 +111,11 @@ def test_a_lasso_makes_a_playlist(tab: Tab, answers: Stand) -> None:
     group.wait_for()
     selected = int(re.search(r"\d+", group.inner_text())[0])
     assert selected > 20
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    group.get_by_role("button", name="Collect").click()
+    page.get_by_text(f"{selected} sounds added to the collection").wait_for()
+    assert len([url for url in asked if "/api/v1/tracks" in url]) == 1
     with page.expect_download() as saved:
         group.get_by_role("button", name="m3u").click()
     text = Path(saved.value.path()).read_text()
@@ -138,21 +143,31 @@ def test_a_library_without_a_map_says_how_to_make_one(tab: Tab, answers: Stand) 
     page.get_by_text("earmark map", exact=True).wait_for()
 
 
-def test_the_map_that_a_library_made_is_shown(
+@pytest.mark.slow
+def test_the_map_is_made_shown_and_brought_up_to_date(
     new_tab: Callable[..., Tab], samples: Path, tmp_path: Path
 ) -> None:
     library = tmp_path / "library"
     earmark(tmp_path, "index", str(samples / "notes"), "-l", str(library), "--encoders", "timbre")
-    earmark(tmp_path, "map", "-l", str(library))
-    site = start(tmp_path, library, samples)
+    site = start(tmp_path, library, samples, "--root", f"drums={samples / 'drums'}")
     try:
         page = new_tab(at=site).open("/?view=map")
+        page.get_by_role("button", name="Make the map").click()
+        page.locator(".landscape").wait_for(timeout=120_000)
         until(page, "document.querySelector('.landscape')?.dataset.frames > 0")
         assert "40 points" in page.locator(".map-tools").inner_text()
         page.get_by_role("application").press("Enter")
         page.get_by_role("region", name="Player").wait_for()
         if page.locator(".clusters button").count():
             page.locator(".clusters button").first.click()
+        page.get_by_role("link", name="Library").click()
+        page.get_by_role("button", name="Index it").click()
+        job = page.locator(".job", has_text="drums")
+        job.locator(".badge.done").wait_for(timeout=90_000)
+        page.get_by_role("link", name="Map").click()
+        page.get_by_text("sounds came later").wait_for()
+        page.get_by_role("button", name="Place them").click()
+        page.get_by_text("sounds came later").wait_for(state="hidden", timeout=90_000)
     finally:
         site.stop()
 
@@ -248,7 +263,7 @@ def test_the_collection_is_kept_exported_and_dragged_out(tab: Tab) -> None:
 
 def test_indexing_shows_progress_and_its_end(tab: Tab) -> None:
     page = tab.open("/?view=library")
-    page.get_by_role("cell", name="timbre").first.wait_for()
+    page.get_by_role("rowheader", name="timbre").first.wait_for()
     page.get_by_role("button", name="Index it").click()
     job = page.get_by_role("list", name="Index jobs").get_by_role("listitem").first
     job.locator(".badge.done").wait_for(timeout=60_000)

@@ -2,20 +2,21 @@
 import { render } from "preact";
 import "./styles.css";
 import { effect } from "@preact/signals";
-import { loadLibrary } from "./state/app";
+import { complain, loadLibrary } from "./state/app";
 import { watchKeys } from "./state/keys";
+import { shareWithSystem } from "./state/media";
 import { show } from "./state/player";
 import { route } from "./state/route";
 import { asHit, watchSearch } from "./state/search";
 import { api } from "./api/client";
 import { parseMoment } from "./lib/address";
-import { complain } from "./state/app";
 import { App } from "./ui/App";
 
 render(<App />, document.getElementById("app")!);
 void loadLibrary();
 watchSearch();
 watchKeys();
+shareWithSystem();
 
 // A link to a moment also puts it into the player, ready to be played.
 let shown = "";

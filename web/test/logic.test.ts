@@ -3,8 +3,11 @@ import { describe, expect, it } from "vitest";
 import { EMPTY, format, formatMoment, linked, parse, parseMoment } from "../src/lib/address";
 import { aspectText } from "../src/lib/aspects";
 import { events } from "../src/lib/events";
-import { clock, fileName, folder, moment, percent, titleOf } from "../src/lib/format";
-import { fitting, Grid, inside, raster, word, type Points } from "../src/lib/scatter";
+import { clock, fileName, folder, holdsNotes, isWhole, length, moment, percent, titleOf, whence } from "../src/lib/format";
+import { fitting, Grid, inside, raster, topsOf, word, type Points } from "../src/lib/scatter";
+import { peaksOfSamples } from "../src/lib/peaks";
+import { audible } from "../src/lib/tune";
+import { firstWindow, panned, zoomed } from "../src/lib/window";
 import { rangeOf, toggled, whereOf } from "../src/lib/where";
 
 describe("address", () => {
@@ -140,5 +143,64 @@ describe("scatter", () => {
   });
   it("fits a box", () => {
     expect(fitting({ x: 0, y: 0, width: 10, height: 5 }, 100, 100)).toMatchObject({ x: 5, y: 2.5, scale: expect.closeTo(9.2, 6) });
+  });
+});
+
+describe("names of the map", () => {
+  it("stand above their regions", () => {
+    const tops = topsOf([0, 2, 10, 10], [1, 1, 7, null]);
+    expect(tops.get(1)).toBeCloseTo(2.7);
+    expect(tops.get(7)).toBe(10);
+  });
+});
+
+describe("what a waveform shows", () => {
+  it("is the whole, or a small moment with what is around it", () => {
+    expect(firstWindow({ start: null, end: null }, 7200)).toBeNull();
+    expect(firstWindow({ start: 1, end: 3 }, 60)).toBeNull();
+    expect(firstWindow({ start: 3000, end: 3004 }, 7200)).toEqual({ start: 2986, end: 3018 });
+    expect(firstWindow({ start: 7199, end: 7200 }, 7200)).toEqual({ start: 7180, end: 7200 });
+  });
+  it("zooms around a place, down to two seconds and out to the whole", () => {
+    expect(zoomed({ start: 0, end: 100 }, 0.5, 25, 100)).toEqual({ start: 12.5, end: 62.5 });
+    const near = zoomed({ start: 10, end: 13 }, 0.1, 12, 100);
+    expect(near.end - near.start).toBeCloseTo(2);
+    expect(zoomed({ start: 40, end: 60 }, 100, 50, 100)).toEqual({ start: 0, end: 100 });
+    expect(zoomed({ start: 40, end: 60 }, 0.5, 90, 100)).toEqual({ start: 85, end: 95 });
+  });
+  it("moves, but not out of the track", () => {
+    expect(panned({ start: 10, end: 20 }, 5, 100)).toEqual({ start: 15, end: 25 });
+    expect(panned({ start: 10, end: 20 }, -50, 100)).toEqual({ start: 0, end: 10 });
+    expect(panned({ start: 80, end: 90 }, 50, 100)).toEqual({ start: 90, end: 100 });
+  });
+});
+
+describe("sounds and notes", () => {
+  it("says how long in seconds while it is short", () => {
+    expect([0.05, 7.24, 128, null].map(length)).toEqual(["0.05 s", "7.2 s", "2:08", "–"]);
+  });
+  it("knows a moment that is the whole", () => {
+    expect(isWhole({ start: 0, end: 4.99, duration: 5 })).toBe(true);
+    expect(isWhole({ start: 1, end: 3, duration: 5 })).toBe(false);
+    expect(isWhole({ start: null, end: null, duration: 5 })).toBe(true);
+    expect(isWhole({ start: 1, end: 3, duration: null })).toBe(false);
+  });
+  it("names a sound by its tags, its file's title, or its file", () => {
+    const sound = { path: "/a/b/rain.wav", title: "Rain", tags: { title: "Heavy rain", artist: 7 } };
+    expect([titleOf(sound), titleOf({ ...sound, tags: {} }), titleOf({ path: sound.path })]).toEqual(["Heavy rain", "Rain", "rain"]);
+    expect([whence(sound), whence({ ...sound, artist: "Ann" })]).toEqual(["a / b", "Ann"]);
+  });
+  it("knows files of notes", () => {
+    expect(["a.mid", "b.MIDI", "c.wav", "d.abc"].map(holdsNotes)).toEqual([true, true, false, true]);
+  });
+  it("draws samples as the server does", () => {
+    const peaks = peaksOfSamples(Float32Array.from([0.5, -0.25, 0, 1]), 2, 2);
+    expect(peaks).toMatchObject({ min: [-0.25, 0], max: [0.5, 1], duration: 2 });
+    expect(peaksOfSamples(new Float32Array(0), 0, 2).max).toEqual([0, 0]);
+  });
+  it("sings a melody without a zero where one hears well", () => {
+    expect(audible([60, null, 62])).toEqual([60, null, 62]);
+    expect(audible([-1, 0, null, 1])).toEqual([63, 64, null, 65]);
+    expect(audible([null])).toEqual([null]);
   });
 });

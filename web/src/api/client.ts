@@ -6,7 +6,6 @@ import type {
   Answer,
   DuplicateGroup,
   Facet,
-  Hit,
   Job,
   LibraryFacts,
   MapAnswer,
@@ -24,6 +23,8 @@ export type Query = Record<string, Value | Value[]>;
 /** Kept in memory only; asked for when the server says 401. */
 export const token = signal("");
 export const tokenWanted = signal(false);
+/** Whether the last call reached nobody. */
+export const unreachable = signal(false);
 let ticket: { text: string; until: number } | null = null;
 
 export class ApiError extends Error {
@@ -76,12 +77,14 @@ async function request(
     });
   } catch (error) {
     if ((error as Error).name === "AbortError") throw error;
+    unreachable.value = true;
     throw new ApiError({
       title: "The server cannot be reached",
       status: 0,
       hint: "Is `earmark serve` still running?",
     });
   }
+  unreachable.value = false;
   if (response.ok) return response;
   if (response.status === 401) tokenWanted.value = true;
   throw await problem(response);
@@ -107,15 +110,16 @@ function numbered(id: string): string | number {
   return /^\d+$/.test(id) ? Number(id) : id;
 }
 
-async function hits(call: Call, asked: Asked): Promise<Hit[]> {
-  return named((await json<Answer>(call, asked)).hits);
+async function answer(call: Call, asked: Asked): Promise<Answer> {
+  const said = await json<Answer>(call, asked);
+  return { ...said, hits: named(said.hits) };
 }
 
 export const api = {
   library: () => json<LibraryFacts>("library"),
   facets: async (where: string, abort?: AbortSignal) =>
     (await json<{ fields: Facet[] }>("facets", { query: { where }, signal: abort })).fields,
-  hits,
+  answer,
   tag: (clip: Blob, abort?: AbortSignal) =>
     json<TagAnswer>("tag", { body: clip, signal: abort }),
   tracks: async (query: Query, abort?: AbortSignal) => {
@@ -145,9 +149,10 @@ export const api = {
     const said = await json<Job[] | { jobs: Job[] }>("jobs");
     return Array.isArray(said) ? said : said.jobs;
   },
+  makeMap: () => json<Job>("makeMap", { body: {} }),
   startJob: (root: string) => json<Job>("startJob", { body: { root } }),
   stopJob: (id: string) => request("stopJob", { id }),
-  jobEvents: (id: string, abort: AbortSignal) => request("jobEvents", { id, signal: abort }),
+  jobEvents: (id: string) => request("jobEvents", { id }),
 };
 
 /** An address that an element opens by itself (sound, picture): with a ticket where a token is needed. */

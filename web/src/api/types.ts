@@ -40,13 +40,16 @@ export interface Hit extends Sound {
 export interface Answer {
   query: Record<string, unknown>;
   hits: Hit[];
+  /** What the server has to say about how it answered. */
+  notes?: string[];
 }
 
 export interface EncoderFacts {
   name: string;
   kind?: string;
+  tracks?: number;
   rows?: number;
-  segments?: number;
+  bytes?: number;
 }
 
 export type Ability =
@@ -61,6 +64,9 @@ export interface LibraryFacts {
   aspects: string[];
   roots: string[];
   read_only: boolean;
+  failures?: number;
+  /** What would make the library answer more. */
+  advice?: string[];
 }
 
 export interface Facet {
@@ -123,11 +129,17 @@ export interface MapAnswer {
     start?: (number | null)[];
     end?: (number | null)[];
   };
+  /** What says which sounds are near. */
+  encoders?: Record<string, string>;
+  /** Sounds that are not on it, be it that they came later or have nothing to be placed by. */
+  missing?: number;
   clusters?: { id: number; name: string; x: number; y: number; size: number }[];
 }
 
 export interface Job {
   id: string;
+  /** index or map */
+  kind?: string;
   root: string;
   /** queued, running, done, failed or cancelled */
   state: string;

@@ -12,6 +12,8 @@ export interface Route {
   mode: Mode;
   text: string;
   by: string;
+  /** The order of all sounds: a field of the catalogue, "-" before it for the other way round. */
+  sort: string;
   like: string[];
   unlike: string[];
   filters: Filters;
@@ -33,6 +35,7 @@ export const EMPTY: Route = {
   mode: "search",
   text: "",
   by: "",
+  sort: "",
   like: [],
   unlike: [],
   filters: {},
@@ -70,6 +73,7 @@ export function parse(search: string): Route {
     mode: MODES.find((m) => m === q.get("mode")) ?? "search",
     text: text("q"),
     by: text("by"),
+    sort: text("sort"),
     like: q.getAll("like"),
     unlike: q.getAll("unlike"),
     filters,
@@ -94,6 +98,7 @@ export function format(route: Route): string {
   put("mode", route.mode, EMPTY.mode);
   put("q", route.text);
   put("by", route.by);
+  put("sort", route.sort);
   for (const one of route.like) put("like", one);
   for (const one of route.unlike) put("unlike", one);
   for (const [name, values] of Object.entries(route.filters))

@@ -1,6 +1,6 @@
 // The map's canvas: what is drawn, and what pointers and keys do to it.
 import type { MapAnswer } from "../api/types";
-import { fitting, Grid, inside, radiusOf, raster, shadesOf, word, type Points, type View } from "./scatter";
+import { fitting, Grid, inside, radiusOf, raster, shadesOf, topsOf, word, type Points, type View } from "./scatter";
 
 /** Hues of the regions; the first is for points of none. */
 export const SHADES = 13;
@@ -27,6 +27,7 @@ export class Canvas {
   private readonly points: Points;
   private readonly grid: Grid;
   private readonly shades: Map<number, number>;
+  private readonly tops: Map<number, number>;
   private readonly sized: ResizeObserver;
   private readonly ended = new AbortController();
   private view: View = { x: 0, y: 0, scale: 1 };
@@ -58,6 +59,7 @@ export class Canvas {
       y: Float32Array.from(y),
       shade: Uint8Array.from(x, (_, i) => this.shades.get(cluster?.[i] ?? -1) ?? 0),
     };
+    this.tops = topsOf(y, cluster ?? []);
     this.grid = new Grid(this.points);
     for (const layer of [this.canvas, this.over]) {
       layer.setAttribute("aria-hidden", "true");
@@ -260,7 +262,7 @@ export class Canvas {
     pen.stroke();
   }
 
-  /** Names of the regions, the largest first, those that would overlap left out. */
+  /** Names above their regions, the largest first, those that would overlap left out. */
   private drawNames(pen: CanvasRenderingContext2D, style: CSSStyleDeclaration): void {
     const size = 13 * this.ratio;
     pen.font = `600 ${size}px ${style.fontFamily}`;
@@ -269,9 +271,11 @@ export class Canvas {
     const taken: [number, number, number][] = [];
     for (const cluster of [...(this.map.clusters ?? [])].sort((a, b) => b.size - a.size)) {
       const x = (cluster.x - this.view.x) * this.view.scale + this.canvas.width / 2;
-      const y = this.canvas.height / 2 - (cluster.y - this.view.y) * this.view.scale;
+      const middle = this.canvas.height / 2 - (cluster.y - this.view.y) * this.view.scale;
+      const high = ((this.tops.get(cluster.id) ?? cluster.y) - cluster.y) * this.view.scale;
+      const y = Math.max(size, middle - high - size);
       const half = pen.measureText(cluster.name).width / 2 + size / 2;
-      if (x < 0 || y < 0 || x > this.canvas.width || y > this.canvas.height) continue;
+      if (x < 0 || middle < 0 || x > this.canvas.width || y > this.canvas.height) continue;
       if (taken.some(([tx, ty, th]) => Math.abs(tx - x) < th + half && Math.abs(ty - y) < size * 1.6)) continue;
       taken.push([x, y, half]);
       pen.lineWidth = 4 * this.ratio;

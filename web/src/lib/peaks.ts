@@ -33,6 +33,24 @@ export function peaksOf(track: string, query: Query, wanted = () => true): Promi
   return found;
 }
 
+/** The outline of samples: least and greatest of even steps, as the server makes it. */
+export function peaksOfSamples(samples: Float32Array, duration: number, points: number): Peaks {
+  const min: number[] = [];
+  const max: number[] = [];
+  for (let point = 0; point < points; point++) {
+    const from = Math.floor((point * samples.length) / points);
+    const to = Math.max(from + 1, Math.floor(((point + 1) * samples.length) / points));
+    let [low, high] = [0, 0];
+    for (let i = from; i < to && i < samples.length; i++) {
+      low = Math.min(low, samples[i]!);
+      high = Math.max(high, samples[i]!);
+    }
+    min.push(low);
+    max.push(high);
+  }
+  return { duration, start: 0, end: duration, points, min, max };
+}
+
 /** Half heights (0-1) of `bars` bars, the loudest as high as the box: quiet sounds stay visible. */
 export function heights(peaks: Pick<Peaks, "min" | "max">, bars: number): Float32Array {
   const n = Math.min(peaks.min.length, peaks.max.length);

@@ -50,6 +50,7 @@ export async function record(): Promise<Recording> {
   const parts: Blob[] = [];
   recorder.ondataavailable = (event) => parts.push(event.data);
   const context = new AudioContext();
+  void context.resume(); // some browsers let it begin suspended
   const analyser = context.createAnalyser();
   analyser.fftSize = 2048;
   context.createMediaStreamSource(stream).connect(analyser);

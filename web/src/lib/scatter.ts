@@ -89,6 +89,22 @@ export function shadesOf(regions: { id: number; size: number }[], shades: number
   return new Map(largest.map(({ id }, i) => [id, 1 + (i % (shades - 1))]));
 }
 
+/** How high the points of each region reach (all but a few stragglers): names stand above them. */
+export function topsOf(y: ArrayLike<number>, regions: ArrayLike<number | null>): Map<number, number> {
+  const sums = new Map<number, [count: number, sum: number, squares: number]>();
+  for (let i = 0; i < y.length; i++) {
+    const region = regions[i] ?? -1;
+    const sum = sums.get(region) ?? [0, 0, 0];
+    sums.set(region, [sum[0] + 1, sum[1] + y[i]!, sum[2] + y[i]! ** 2]);
+  }
+  const tops = new Map<number, number>();
+  for (const [region, [n, sum, squares]] of sums) {
+    const mean = sum / n;
+    tops.set(region, mean + 1.7 * Math.sqrt(Math.max(0, squares / n - mean ** 2)));
+  }
+  return tops;
+}
+
 /** The points inside a polygon of map coordinates (even-odd rule), in their order. */
 export function inside(points: Points, polygon: [number, number][]): number[] {
   const found: number[] = [];

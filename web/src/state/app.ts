@@ -1,11 +1,13 @@
 // What is known of the library, and what the page says.
 import { computed, effect, signal } from "@preact/signals";
-import { api, ApiError, token } from "../api/client";
+import { api, ApiError, token, unreachable } from "../api/client";
 import type { Ability, Facet, LibraryFacts } from "../api/types";
 import { whereOf } from "../lib/where";
 import { route } from "./route";
 
 export const library = signal<LibraryFacts | null>(null);
+/** Counts the changes of the library: what was asked before is asked anew. */
+export const edition = signal(0);
 export const libraryError = signal<ApiError | null>(null);
 export const facets = signal<Facet[]>([]);
 export const where = computed(() => whereOf(route.value.filters, route.value.where));
@@ -14,14 +16,30 @@ export function can(ability: Ability): boolean {
   return library.value?.can[ability] ?? false;
 }
 
+interface Message {
+  text: string;
+  hint: string;
+  bad: boolean;
+  /** Takes back what was done. */
+  undo: (() => void) | null;
+}
+
 /** Said once to a screen reader, and shown for a while. */
-export const message = signal<{ text: string; hint: string; bad: boolean } | null>(null);
+export const message = signal<Message | null>(null);
 let fading = 0;
 
-export function say(text: string, { hint = "", bad = false } = {}): void {
-  message.value = { text, hint, bad };
+export function say(text: string, { hint = "", bad = false, undo = null }: Partial<Message> = {}): void {
+  message.value = { text, hint, bad, undo };
   clearTimeout(fading);
-  fading = window.setTimeout(() => (message.value = null), bad ? 12000 : 4000);
+  fading = window.setTimeout(() => (message.value = null), bad || undo ? 12000 : 4000);
+}
+
+/** Take back what was just done, if it can be. */
+export function undoLast(): void {
+  const undo = message.peek()?.undo;
+  if (!undo) return say("Nothing to undo");
+  undo();
+  say("Undone");
 }
 
 export function complain(error: unknown): void {
@@ -40,10 +58,20 @@ export async function loadLibrary(): Promise<void> {
   }
 }
 
+/** How often a server that is gone is looked for (ms). */
+const RETRY = 3000;
+let looking = 0;
+effect(() => {
+  clearInterval(looking);
+  if (unreachable.value) looking = window.setInterval(() => void loadLibrary(), RETRY);
+});
+
 let asking: AbortController | undefined;
 effect(() => {
   const filter = where.value;
   void token.value;
+  void edition.value;
+  if (unreachable.value) return;
   asking?.abort();
   const mine = (asking = new AbortController());
   api

@@ -46,3 +46,9 @@ export function askWith(file: File | undefined): void {
     });
   ask({ clip: keep(file, file.name).id, mode: firstMode(), by: "" });
 }
+
+/** Of several files that were dropped, the first is the example. */
+export function askWithFirst(files: FileList): void {
+  askWith(files[0]);
+  if (files.length > 1) say(`Only the first of ${files.length} files is the example: ${files[0]!.name}`);
+}

@@ -19,15 +19,23 @@ export function inCrate(hit: Hit): boolean {
 }
 
 export function gather(hits: Hit[]): void {
+  const had = crate.value;
   const fresh = hits.filter((hit) => !inCrate(hit));
-  crate.value = [...crate.value, ...fresh].slice(0, 2000);
-  say(`${count(fresh.length, "sound")} added to the collection`);
+  crate.value = [...had, ...fresh].slice(0, 2000);
+  say(`${count(fresh.length, "sound")} added to the collection`, { undo: fresh.length ? () => (crate.value = had) : null });
 }
 
 export function toggleCrate(hit: Hit): void {
   if (!inCrate(hit)) return gather([hit]);
-  crate.value = crate.value.filter((other) => keyOf(other) !== keyOf(hit));
-  say(`${titleOf(hit)} taken out of the collection`);
+  const had = crate.value;
+  crate.value = had.filter((other) => keyOf(other) !== keyOf(hit));
+  say(`${titleOf(hit)} taken out of the collection`, { undo: () => (crate.value = had) });
+}
+
+export function emptyCrate(): void {
+  const had = crate.value;
+  crate.value = [];
+  say(`${count(had.length, "sound")} taken out of the collection`, { undo: () => (crate.value = had) });
 }
 
 export function judge(hit: Hit, good: boolean): void {
@@ -37,6 +45,15 @@ export function judge(hit: Hit, good: boolean): void {
   to.value = had ? to.value.filter((k) => k !== key) : [...to.value, key];
   other.value = other.value.filter((k) => k !== key);
   say(`${titleOf(hit)}: ${had ? "no judgement" : good ? "liked" : "not this"}`);
+}
+
+export function forgetLikes(): void {
+  const [good, bad] = [likes.value, unlikes.value];
+  [likes.value, unlikes.value] = [[], []];
+  const undo = () => {
+    [likes.value, unlikes.value] = [good, bad];
+  };
+  say("Likes forgotten", { undo });
 }
 
 export function judged(hit: Hit): "like" | "unlike" | "" {
@@ -60,13 +77,18 @@ export async function exportTracks(tracks: string[], format: "m3u" | "csv" | "js
   }
 }
 
+/** How a file is called that holds this sound, or this moment of it. */
+export function nameOf(hit: Hit): string {
+  if (hit.start === null || hit.end === null) return fileName(hit.path);
+  const [from, to] = [hit.start, hit.end].map((t) => t.toFixed(2));
+  return `${titleOf(hit)} ${from}-${to}.wav`.replace(/[\\/:*?"<>|\u0000-\u001f]/g, "-").slice(-120);
+}
+
 /** Let a sound be dragged out of the browser as a file (Chromium's DownloadURL). */
 export function dragOut(event: DragEvent, hit: Hit, address: string): void {
-  const part = hit.start !== null && hit.end !== null;
-  const name = part ? `${titleOf(hit)} ${hit.start}-${hit.end}.wav` : fileName(hit.path);
   const url = new URL(address, location.href).href;
-  const type = part ? "audio/wav" : "application/octet-stream";
-  event.dataTransfer?.setData("DownloadURL", `${type}:${name.replaceAll(":", "-")}:${url}`);
+  const type = hit.start === null ? "application/octet-stream" : "audio/wav";
+  event.dataTransfer?.setData("DownloadURL", `${type}:${nameOf(hit).replaceAll(":", "-")}:${url}`);
   event.dataTransfer?.setData("text/uri-list", url);
   if (event.dataTransfer) event.dataTransfer.effectAllowed = "copy";
 }

@@ -1,13 +1,13 @@
 // Keys that work everywhere outside of fields.
 import type { Hit } from "../api/types";
-import { crateOpen, help, nextTheme, recording, shortcuts } from "./app";
+import { crateOpen, help, nextTheme, recording, say, shortcuts, undoLast } from "./app";
 import { judge, toggleCrate } from "./crate";
-import { current, loop, playing, position, seek, selection, toggle, audio } from "./player";
+import { audio, current, loop, play, playing, playNext, playOn, position, seek, selection, toggle, volume } from "./player";
 import { go } from "./route";
 import { listed, selected } from "./search";
 import { mark, moreLikeThis } from "../ui/Dock";
 import { moreLike, playOrPause } from "../ui/Row";
-import { surprise } from "../views/Search";
+import { surprise } from "../views/Head";
 import { EMPTY, type View } from "../lib/address";
 
 export const KEYS: { keys: string[]; what: string }[] = [
@@ -15,15 +15,20 @@ export const KEYS: { keys: string[]; what: string }[] = [
   { keys: ["j", "k"], what: "next, previous answer" },
   { keys: ["Space"], what: "play or pause the selected answer" },
   { keys: ["Enter"], what: "play its moment from the start" },
+  { keys: ["n", "p"], what: "play the next, the previous answer" },
+  { keys: ["a"], what: "play on after each answer" },
   { keys: ["m"], what: "more like it, or like the selected part" },
   { keys: ["l", "u"], what: "like, not this" },
   { keys: ["c"], what: "into the collection, or out of it" },
   { keys: ["[", "]"], what: "the selected part starts, ends here" },
   { keys: ["←", "→"], what: "one second back, forward" },
   { keys: ["o"], what: "repeat" },
+  { keys: ["+", "-"], what: "louder, softer" },
+  { keys: ["s"], what: "save the moment, or the selected part, as a file" },
   { keys: ["v"], what: "record with the microphone" },
   { keys: ["r"], what: "surprise me" },
   { keys: ["1", "–", "5"], what: "search, map, playlist, duplicates, library" },
+  { keys: ["z"], what: "undo" },
   { keys: ["b"], what: "show the collection" },
   { keys: ["t"], what: "light or dark" },
   { keys: ["?"], what: "these keys" },
@@ -66,6 +71,11 @@ function more(): void {
   onSelected(moreLike);
 }
 
+function louder(by: number): void {
+  volume.value = Math.min(1, Math.max(0, Math.round(10 * (volume.value + by)) / 10));
+  say(`Volume ${Math.round(100 * volume.value)} %`);
+}
+
 function escape(): boolean {
   if (crateOpen.value) crateOpen.value = false;
   else if (selection.value) selection.value = null;
@@ -85,8 +95,7 @@ const ACTIONS: Record<string, (event: KeyboardEvent) => boolean | void> = {
     if (!onRow(event)) return false;
     const hit = listed.value[selected.value];
     if (!hit) return false;
-    current.value = null;
-    playOrPause(hit);
+    play(hit);
     return true;
   },
   m: more,
@@ -98,6 +107,17 @@ const ACTIONS: Record<string, (event: KeyboardEvent) => boolean | void> = {
   ArrowLeft: () => (current.value ? seek(position.value - 1) : false),
   ArrowRight: () => (current.value ? seek(position.value + 1) : false),
   o: () => void (loop.value = !loop.value),
+  n: () => playNext(),
+  p: () => playNext(-1),
+  a: () => {
+    playOn.value = !playOn.value;
+    say(playOn.value ? "The next answer plays by itself" : "Playing ends with each answer");
+  },
+  "+": () => louder(0.1),
+  "=": () => louder(0.1),
+  "-": () => louder(-0.1),
+  s: () => (document.querySelector<HTMLElement>(".dock .drag") ?? document.querySelector<HTMLElement>(".row.selected .drag"))?.click(),
+  z: undoLast,
   v: () => void (recording.value = "search"),
   r: surprise,
   b: () => void (crateOpen.value = !crateOpen.value),

@@ -16,8 +16,8 @@ export function go(patch: Partial<Route>, replace = false): void {
 
 /** Start from an empty search, in this view. */
 export function ask(patch: Partial<Route>): void {
-  const { filters, where, by, k } = route.value;
-  go({ ...EMPTY, filters, where, by, k, ...patch });
+  const { filters, where, by, sort, k } = route.value;
+  go({ ...EMPTY, filters, where, by, sort, k, ...patch });
 }
 
 addEventListener("popstate", () => {

@@ -1,8 +1,8 @@
 // The question of the address, and its answer.
 import { effect, signal } from "@preact/signals";
-import { api, ApiError, token, type Call, type Query } from "../api/client";
+import { api, ApiError, token, unreachable, type Call, type Query } from "../api/client";
 import type { Hit, TagAnswer } from "../api/types";
-import { library, libraryError, where } from "./app";
+import { edition, library, libraryError, where } from "./app";
 import { aspectText } from "../lib/aspects";
 import { clipOf } from "./clips";
 import { parseMoment, type Route } from "../lib/address";
@@ -17,6 +17,7 @@ export interface Found {
   /** How many there are in all, when paging. */
   total: number;
   tags: TagAnswer | null;
+  notes: string[];
   error: ApiError | null;
   seconds: number;
 }
@@ -27,6 +28,7 @@ const NOTHING: Found = {
   hits: [],
   total: 0,
   tags: null,
+  notes: [],
   error: null,
   seconds: 0,
 };
@@ -58,9 +60,9 @@ function question(asked: Route, filter: string): { call: Call; query: Query } {
   const search = { ...common, text: asked.text, by: asked.by, aspect, explain: aspect ? true : "" };
   switch (kindOf(asked)) {
     case "identify":
-      return { call: "identify", query: { k: 5 } };
+      return { call: "identify", query: { k: 5, where: filter } };
     case "hum":
-      return { call: "hum", query: { k: 10 } };
+      return { call: "hum", query: { k: 10, where: filter } };
     case "random":
       return { call: "random", query: { k: asked.k, seed: asked.seed, where: filter } };
     case "recommend":
@@ -79,21 +81,21 @@ const LOST = new ApiError({
   title: "The clip of this search is gone",
   detail: "The clip of this search is gone: recordings stay in the tab that made them",
   hint: "Drop the file or record again.",
-  status: 0,
+  status: 410,
 });
 
 async function answer(asked: Route, filter: string, abort: AbortSignal): Promise<Partial<Found>> {
   const kind = kindOf(asked);
   if (kind === "browse") {
-    const page = await api.tracks({ where: filter, limit: PAGE, offset: 0 }, abort);
+    const page = await api.tracks({ where: filter, sort: asked.sort, limit: PAGE, offset: 0 }, abort);
     return { hits: page.tracks.map(asHit), total: page.total };
   }
   const clip = asked.clip ? clipOf(asked.clip) : undefined;
   if (asked.clip && !clip) throw LOST;
   if (kind === "tag") return { tags: await api.tag(clip!.blob, abort) };
   const { call, query } = question(asked, filter);
-  const hits = await api.hits(call, { query, ...(clip && { body: clip.blob }), signal: abort });
-  return { hits, total: hits.length };
+  const { hits, notes } = await api.answer(call, { query, ...(clip && { body: clip.blob }), signal: abort });
+  return { hits, total: hits.length, notes: notes ?? [] };
 }
 
 export function asHit(sound: Omit<Hit, "score" | "start" | "end" | "by">): Hit {
@@ -134,10 +136,14 @@ export function watchSearch(): void {
     if (!known && Object.keys(asked.aspects).length) return; // which aspects there are is not known yet
     if (asked.view !== "search") return;
     const { view: _view, from: _from, to: _to, length: _length, ...relevant } = asked;
-    const key = JSON.stringify([relevant, token.value]);
+    const key = JSON.stringify([relevant, token.value, edition.value]);
     if (key === last) return;
     last = key;
     void run(asked, filter);
+  });
+  // What failed while the server was gone is asked again when it is back.
+  effect(() => {
+    if (!unreachable.value && found.peek().error?.status === 0) again();
   });
 }
 
@@ -148,7 +154,12 @@ export function again(): void {
 
 export async function more(): Promise<void> {
   const now = found.peek();
-  const page = await api.tracks({ where: where.peek(), limit: PAGE, offset: now.hits.length });
+  const page = await api.tracks({
+    where: where.peek(),
+    sort: route.peek().sort,
+    limit: PAGE,
+    offset: now.hits.length,
+  });
   if (found.peek() === now)
     found.value = { ...now, hits: [...now.hits, ...page.tracks.map(asHit)], total: page.total };
 }

@@ -1,10 +1,11 @@
 // The page as a whole: head, view, player, collection, dialogs.
 import { lazy } from "./lazy";
 import { useEffect, useState } from "preact/hooks";
+import { unreachable } from "../api/client";
 import type { Ability } from "../api/types";
 import { EMPTY, type View } from "../lib/address";
 import { can, crateOpen, help, library, libraryError, loadLibrary, nextTheme } from "../state/app";
-import { askWith } from "../state/clips";
+import { askWithFirst } from "../state/clips";
 import { crate } from "../state/crate";
 import { go, route } from "../state/route";
 import { listed, selected } from "../state/search";
@@ -74,35 +75,41 @@ function Head() {
         <IconButton icon="sun" label="Light or dark" shortcut="t" onClick={nextTheme} />
         <IconButton icon="help" label="Keys and help" shortcut="?" onClick={() => (help.value = true)} />
       </div>
+      {unreachable.value && library.value && (
+        <p class="offline" role="alert">
+          The server cannot be reached. What is here stays; it is looked for again by itself.
+        </p>
+      )}
     </header>
   );
 }
 
-/** A file may be dropped anywhere. */
+/** A file may be dropped anywhere, or pasted. */
 function useDrop(): boolean {
   const [over, setOver] = useState(false);
   useEffect(() => {
+    const ended = new AbortController();
+    const on = <K extends keyof WindowEventMap>(name: K, run: (event: WindowEventMap[K]) => void) =>
+      addEventListener(name, run, { signal: ended.signal });
     const files = (event: DragEvent) => event.dataTransfer?.types.includes("Files") ?? false;
-    const drag = (event: DragEvent) => {
+    on("dragover", (event) => {
       if (!files(event)) return;
       event.preventDefault();
       setOver(true);
-    };
-    const leave = (event: DragEvent) => event.relatedTarget === null && setOver(false);
-    const drop = (event: DragEvent) => {
+    });
+    on("dragleave", (event) => {
+      if (event.relatedTarget === null) setOver(false);
+    });
+    on("drop", (event) => {
       setOver(false);
       if (!files(event)) return;
       event.preventDefault();
-      askWith(event.dataTransfer?.files[0]);
-    };
-    addEventListener("dragover", drag);
-    addEventListener("dragleave", leave);
-    addEventListener("drop", drop);
-    return () => {
-      removeEventListener("dragover", drag);
-      removeEventListener("dragleave", leave);
-      removeEventListener("drop", drop);
-    };
+      askWithFirst(event.dataTransfer!.files);
+    });
+    on("paste", (event) => {
+      if (event.clipboardData?.files.length) askWithFirst(event.clipboardData.files);
+    });
+    return () => ended.abort();
   }, []);
   return over;
 }
@@ -127,7 +134,7 @@ export function App() {
       </a>
       <Head />
       <main id="main" tabIndex={-1}>
-        {failed && failed.status !== 401 && (
+        {failed && !library.value && failed.status !== 401 && (
           <Notice bad title={failed.message} hint={failed.hint}>
             <IconButton icon="loop" label="Try again" text="Try again" onClick={() => void loadLibrary()} />
           </Notice>

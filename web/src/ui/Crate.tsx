@@ -1,7 +1,7 @@
 // The collection: what was gathered, to be played, exported or dragged into another program.
-import { titleOf, moment, clock, count } from "../lib/format";
+import { count, length, moment, titleOf } from "../lib/format";
 import { crateOpen } from "../state/app";
-import { crate, exportTracks, toggleCrate } from "../state/crate";
+import { crate, emptyCrate, exportTracks, toggleCrate } from "../state/crate";
 import { playAll, playing } from "../state/player";
 import { IconButton, Notice } from "./parts";
 import { DragHandle, isCurrent, playOrPause } from "./Row";
@@ -25,7 +25,7 @@ export function Crate() {
             <IconButton icon="play" label="Play all" text="Play all" kind="primary" onClick={() => playAll(hits)} />
             <IconButton icon="file" label="Export as m3u" text="m3u" onClick={() => void exportTracks(tracks(), "m3u", "collection")} />
             <IconButton icon="file" label="Export as csv" text="csv" onClick={() => void exportTracks(tracks(), "csv", "collection")} />
-            <IconButton icon="close" label="Empty the collection" text="Empty" onClick={() => (crate.value = [])} />
+            <IconButton icon="close" label="Empty the collection" text="Empty" onClick={emptyCrate} />
           </div>
           <ul>
             {hits.map((hit) => (
@@ -37,7 +37,7 @@ export function Crate() {
                 />
                 <span class="what">
                   {titleOf(hit)}
-                  <small>{moment(hit.start, hit.end) || clock(hit.duration)}</small>
+                  <small>{moment(hit.start, hit.end) || length(hit.duration)}</small>
                 </span>
                 <IconButton icon="close" label={`Take out ${titleOf(hit)}`} onClick={() => toggleCrate(hit)} />
                 <DragHandle hit={hit} />

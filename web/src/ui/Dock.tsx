@@ -1,23 +1,22 @@
 // The player at the foot of the page: the whole track, the moment in it, and a selection.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { openAddress } from "../api/client";
 import type { Hit } from "../api/types";
 import { formatMoment } from "../lib/address";
-import { clock, folder, titleOf } from "../lib/format";
-import { peaksOf } from "../lib/peaks";
-import { complain, paint, say } from "../state/app";
+import { clock, length, titleOf, whence } from "../lib/format";
+import { complain, say } from "../state/app";
 import { inCrate, judge, judged, toggleCrate } from "../state/crate";
-import { audio, current, loop, play, playing, playSelection, position, queue, seek, selection, toggle } from "../state/player";
+import { current, loop, playing, playNext, playOn, playSelection, position, selection, toCome, toggle, volume } from "../state/player";
 import { ask } from "../state/route";
+import { DockWave } from "./DockWave";
 import { IconButton } from "./parts";
 import { Icon } from "./icons";
 import { copyLink, DragHandle } from "./Row";
-import type { BigWave } from "./wave";
 
 /** The selected part as a hit of its own, else the hit that plays. */
 export function focusHit(): Hit | null {
-  const now = current.peek();
-  const part = selection.peek();
+  const now = current.value;
+  const part = selection.value;
   if (!now) return null;
   return part ? { ...now.hit, start: part.start, end: part.end } : now.hit;
 }
@@ -39,46 +38,6 @@ export function mark(side: "start" | "end"): void {
   if (next.end <= next.start) return;
   selection.value = next;
   say(`Selected ${clock(next.start, true)} to ${clock(next.end, true)}`);
-}
-
-function Wave({ hit, zoom }: { hit: Hit; zoom: number }) {
-  const box = useRef<HTMLDivElement>(null);
-  const wave = useRef<BigWave | null>(null);
-  const painted = paint.value;
-  const [failed, setFailed] = useState(false);
-  useEffect(() => {
-    let gone = false;
-    setFailed(false);
-    Promise.all([import("./wave"), peaksOf(hit.track, { points: 2000 })]).then(
-      ([{ bigWave }, peaks]) => {
-        if (gone || !box.current) return;
-        const moment = hit.start !== null && hit.end !== null ? { start: hit.start, end: hit.end } : null;
-        wave.current = bigWave({
-          box: box.current,
-          peaks,
-          moment,
-          onSeek: (seconds) => (playing.peek() || audio.src ? seek(seconds) : play(hit, seconds)),
-          onSelect: (part) => (selection.value = part),
-        });
-        wave.current.select(selection.peek());
-        wave.current.zoom(zoom);
-      },
-      () => gone || setFailed(true),
-    );
-    return () => {
-      gone = true;
-      wave.current?.destroy();
-      wave.current = null;
-    };
-  }, [hit.track, hit.start, hit.end, painted]);
-  useEffect(() => position.subscribe((seconds) => wave.current?.follow(seconds)), []);
-  useEffect(() => selection.subscribe((part) => wave.current?.select(part)), []);
-  useEffect(() => wave.current?.zoom(zoom), [zoom]);
-  return (
-    <div class="dock-wave" ref={box} role="img" aria-label={`Waveform of ${titleOf(hit)}; drag to select a part`}>
-      {failed && <span class="wave-missing">no waveform</span>}
-    </div>
-  );
 }
 
 /** Frequencies over time: of the whole track, or of its selected part. */
@@ -120,50 +79,86 @@ function Selection({ hit }: { hit: Hit }) {
 function Time({ hit }: { hit: Hit }) {
   return (
     <span class="time">
-      {clock(position.value, true)} <span class="muted">/ {clock(hit.duration)}</span>
+      {clock(position.value, true)} <span class="muted">/ {length(hit.duration)}</span>
+    </span>
+  );
+}
+
+function Volume() {
+  const loud = volume.value;
+  return (
+    <span class="volume roomy">
+      <IconButton icon={loud ? "sound" : "mute"} label="Mute" pressed={loud === 0} onClick={() => (volume.value = loud ? 0 : 1)} />
+      <input
+        type="range"
+        min="0"
+        max="1"
+        step="0.05"
+        aria-label="Volume"
+        value={loud}
+        onInput={(event) => (volume.value = Number(event.currentTarget.value))}
+      />
+    </span>
+  );
+}
+
+function Controls() {
+  return (
+    <div class="controls">
+      <IconButton icon="previous" label="Previous answer" shortcut="p" onClick={() => playNext(-1)} />
+      <button type="button" class="play big" aria-label={playing.value ? "Pause" : "Play"} aria-keyshortcuts="Space" onClick={toggle}>
+        <Icon name={playing.value ? "pause" : "play"} size={24} />
+      </button>
+      <IconButton icon="next" label="Next answer" shortcut="n" onClick={() => playNext()} />
+    </div>
+  );
+}
+
+function Actions({ hit }: { hit: Hit }) {
+  const [judgement, gathered] = [judged(hit), inCrate(hit)];
+  return (
+    <span class="acts">
+      <IconButton icon="like" label="Like" kind="roomy" pressed={judgement === "like"} onClick={() => judge(hit, true)} />
+      <IconButton icon="unlike" label="Not this" kind="roomy" pressed={judgement === "unlike"} onClick={() => judge(hit, false)} />
+      <IconButton icon={gathered ? "check" : "add"} label="In the collection" pressed={gathered} onClick={() => toggleCrate(hit)} />
+      <IconButton icon="link" label="Copy the link" kind="roomy" onClick={() => void copyLink(hit)} />
+      <DragHandle hit={hit} />
     </span>
   );
 }
 
 export function Dock() {
-  const now = current.value;
-  const [zoom, setZoom] = useState(1);
+  const hit = focusHit();
   const [spectrum, setSpectrum] = useState(false);
-  useEffect(() => setZoom(1), [now?.hit.track]);
-  if (!now) return null;
-  const { hit } = now;
-  const judgement = judged(hit);
+  if (!hit) return null;
+  const whole = current.value!.hit;
   return (
     <section class="dock" aria-label="Player">
       <div class="dock-head">
-        <button type="button" class="play big" aria-label={playing.value ? "Pause" : "Play"} aria-keyshortcuts="Space" onClick={toggle}>
-          <Icon name={playing.value ? "pause" : "play"} size={24} />
-        </button>
+        <Controls />
         <div class="what">
-          <h2>{titleOf(hit)}</h2>
-          <p title={hit.path}>{hit.artist || folder(hit.path)}</p>
+          <h2 title={titleOf(hit)}>{titleOf(hit)}</h2>
+          <p class="roomy" title={hit.path}>
+            {whence(hit)}
+          </p>
+          <p class="dock-time">
+            <Time hit={hit} />
+            {toCome.value > 0 && <span class="muted">, {toCome.value} to come</span>}
+          </p>
         </div>
-        <Time hit={hit} />
-        {queue.value.length > 0 && <span class="muted">{queue.value.length} to come</span>}
       </div>
-      <Wave hit={hit} zoom={zoom} />
-      {spectrum && <Spectrum hit={hit} />}
+      <DockWave key={`${whole.track} ${whole.start}`} hit={whole} />
+      {spectrum && <Spectrum hit={whole} />}
       <div class="dock-foot">
         <IconButton icon="more" label="More like this moment" text="More like this moment" kind="primary" onClick={moreLikeThis} />
-        <Selection hit={hit} />
-        <label class="zoom">
-          Zoom
-          <input type="range" min="1" max="20" step="1" value={zoom} onInput={(event) => setZoom(Number(event.currentTarget.value))} />
-        </label>
-        <span class="acts">
+        <Selection hit={whole} />
+        <span class="acts modes">
+          <IconButton icon="loop" label="Repeat" shortcut="o" pressed={loop.value} onClick={() => (loop.value = !loop.value)} />
+          <IconButton icon="onward" label="Play on after each answer" shortcut="a" pressed={playOn.value} onClick={() => (playOn.value = !playOn.value)} />
           <IconButton icon="spectrum" label="Spectrogram" pressed={spectrum} onClick={() => setSpectrum(!spectrum)} />
-          <IconButton icon="loop" label="Repeat" pressed={loop.value} onClick={() => (loop.value = !loop.value)} />
-          <IconButton icon="like" label="Like" pressed={judgement === "like"} onClick={() => judge(hit, true)} />
-          <IconButton icon="unlike" label="Not this" pressed={judgement === "unlike"} onClick={() => judge(hit, false)} />
-          <IconButton icon={inCrate(hit) ? "check" : "add"} label="In the collection" pressed={inCrate(hit)} onClick={() => toggleCrate(focusHit() ?? hit)} />
-          <IconButton icon="link" label="Copy the link" onClick={() => void copyLink(focusHit() ?? hit)} />
-          <DragHandle hit={focusHit() ?? hit} />
+          <Volume />
         </span>
+        <Actions hit={hit} />
       </div>
     </section>
   );

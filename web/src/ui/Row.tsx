@@ -2,11 +2,11 @@
 import { useEffect, useState } from "preact/hooks";
 import { address, openAddress, type Query } from "../api/client";
 import type { Hit } from "../api/types";
-import { clock, folder, moment, titleOf } from "../lib/format";
+import { holdsNotes, isWhole, length, moment, titleOf, whence } from "../lib/format";
 import { formatMoment } from "../lib/address";
 import { resting } from "../lib/aspects";
 import { complain, library, say } from "../state/app";
-import { dragOut, inCrate, judge, judged, toggleCrate } from "../state/crate";
+import { dragOut, inCrate, judge, judged, nameOf, toggleCrate } from "../state/crate";
 import { current, play, playing, toggle } from "../state/player";
 import { ask, route } from "../state/route";
 import { momentOf } from "../state/search";
@@ -44,7 +44,7 @@ export function DragHandle({ hit }: { hit: Hit }) {
     <a
       class="button bare drag"
       href={href}
-      download
+      download={nameOf(hit)}
       draggable
       title="Drag into another program, or click to save"
       aria-label={`Save ${titleOf(hit)}, or drag it into another program`}
@@ -69,19 +69,28 @@ export function playOrPause(hit: Hit): void {
   else play(hit);
 }
 
-function Facts({ hit, score }: { hit: Hit; score: boolean }) {
-  const when = moment(hit.start, hit.end);
+/** What stands beside an answer: nothing, what found it, or its score too. */
+export type Shown = "" | "by" | "score";
+
+/** What several ways agree on is ranked, not measured: its scores say nothing by themselves. */
+export function shownOf(hits: Hit[]): Shown {
+  return hits.some(({ by }) => by.includes("+")) ? "by" : "score";
+}
+
+function Facts({ hit, show }: { hit: Hit; show: Shown }) {
+  const whole = isWhole(hit);
+  const shown = hit.score?.toFixed(3) ?? "–";
   return (
     <dl class="facts">
       <div>
-        <dt class="hidden">{when ? "Moment" : "Length"}</dt>
-        <dd class="when">{when || clock(hit.duration)}</dd>
+        <dt class="hidden">{whole ? "Length" : "Moment"}</dt>
+        <dd class="when">{whole ? length(hit.duration) : moment(hit.start, hit.end)}</dd>
       </div>
-      {score && (
+      {show && (
         <div>
-          <dt class="hidden">Score</dt>
-          <dd>
-            {hit.score?.toFixed(3) ?? "–"} <span class="by">{hit.by}</span>
+          <dt class="hidden">{show === "by" ? "Found by" : "Score"}</dt>
+          <dd title={`score ${shown}, by ${hit.by}`}>
+            {show === "score" && shown} <span class="by">{hit.by.replaceAll("+", " + ")}</span>
           </dd>
         </div>
       )}
@@ -109,12 +118,12 @@ interface Props {
   hit: Hit;
   index: number;
   selected: boolean;
-  score: boolean;
+  show: Shown;
   onSelect: () => void;
   children?: preact.ComponentChildren;
 }
 
-export function Row({ hit, index, selected, score, onSelect, children }: Props) {
+export function Row({ hit, index, selected, show, onSelect, children }: Props) {
   const title = titleOf(hit);
   const judgement = judged(hit);
   const sounding = isCurrent(hit) && playing.value;
@@ -142,8 +151,8 @@ export function Row({ hit, index, selected, score, onSelect, children }: Props) 
         <Icon name={sounding ? "pause" : "play"} />
       </button>
       <div class="what">
-        <h2>{title}</h2>
-        <p title={hit.path}>{hit.artist || folder(hit.path)}</p>
+        <h2 title={title}>{title}</h2>
+        <p title={hit.path}>{whence(hit)}</p>
       </div>
       <Waveform
         track={hit.track}
@@ -151,12 +160,13 @@ export function Row({ hit, index, selected, score, onSelect, children }: Props) 
         start={hit.start}
         end={hit.end}
         label={title}
+        silent={holdsNotes(hit.path)}
         onSeek={(seconds) => {
           onSelect();
           play(hit, seconds);
         }}
       />
-      <Facts hit={hit} score={score} />
+      <Facts hit={hit} show={show} />
       <div class="acts" role="group" aria-label={`With ${title}`}>
         <IconButton icon="more" label="More like this" shortcut="m" onClick={() => moreLike(hit)} />
         <IconButton icon="like" label="Like" shortcut="l" pressed={judgement === "like"} onClick={() => judge(hit, true)} />

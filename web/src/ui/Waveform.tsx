@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { heights, peaksOf } from "../lib/peaks";
 import type { Peaks } from "../api/types";
-import { clock } from "../lib/format";
+import { clock, isWhole } from "../lib/format";
 import { paint } from "../state/app";
 import { current, position } from "../state/player";
 
@@ -12,10 +12,13 @@ interface Props {
   start: number | null;
   end: number | null;
   label: string;
+  /** Notes without a sound have nothing to draw. */
+  silent?: boolean;
   onSeek: (seconds: number) => void;
 }
 
-function draw(canvas: HTMLCanvasElement, peaks: Peaks, start: number | null, end: number | null): void {
+/** Bars, those of the moment in the accent's colour and on its band (no band if it is the whole). */
+export function drawWave(canvas: HTMLCanvasElement, peaks: Peaks, start: number | null, end: number | null): void {
   const { width, height } = canvas.getBoundingClientRect();
   if (!width) return;
   const scale = Math.min(2, devicePixelRatio || 1);
@@ -28,7 +31,7 @@ function draw(canvas: HTMLCanvasElement, peaks: Peaks, start: number | null, end
   const seconds = peaks.duration || 1;
   const from = start === null ? -1 : (start / seconds) * width;
   const to = end === null ? -1 : Math.max(from + 3, (end / seconds) * width);
-  if (start !== null) {
+  if (!isWhole({ start, end, duration: seconds })) {
     pen.fillStyle = colour("--moment");
     pen.beginPath();
     pen.roundRect(from, 0, to - from, height, 4);
@@ -55,12 +58,13 @@ function Playhead({ track, seconds }: { track: string; seconds: number }) {
   return <span class="playhead" style={{ left: `${share * 100}%` }} />;
 }
 
-export function Waveform({ track, duration, start, end, label, onSeek }: Props) {
+export function Waveform({ track, duration, start, end, label, silent = false, onSeek }: Props) {
   const ref = useRef<HTMLCanvasElement>(null);
   const [peaks, setPeaks] = useState<Peaks | null>(null);
   const [missing, setMissing] = useState(false);
   const painted = paint.value;
   useEffect(() => {
+    if (silent) return;
     let gone = false;
     const seen = new IntersectionObserver(
       (entries) => {
@@ -82,7 +86,7 @@ export function Waveform({ track, duration, start, end, label, onSeek }: Props) 
   useEffect(() => {
     const canvas = ref.current!;
     if (!peaks) return;
-    const again = () => draw(canvas, peaks, start, end);
+    const again = () => drawWave(canvas, peaks, start, end);
     again();
     const sized = new ResizeObserver(again);
     sized.observe(canvas);
@@ -100,7 +104,7 @@ export function Waveform({ track, duration, start, end, label, onSeek }: Props) 
       }}
     >
       <canvas ref={ref} role="img" aria-label={said} />
-      {missing && <span class="wave-missing">no waveform</span>}
+      {(missing || silent) && <span class="wave-missing">{silent ? "notes, no sound" : "no waveform"}</span>}
       <Playhead track={track} seconds={seconds} />
     </div>
   );

@@ -1,7 +1,7 @@
 // Small parts used everywhere.
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { message } from "../state/app";
+import { message, undoLast } from "../state/app";
 import { Icon, type IconName } from "./icons";
 
 interface ButtonProps {
@@ -71,6 +71,21 @@ export function Dialog({ title, open, onClose, children, kind = "" }: DialogProp
   );
 }
 
+/** The shape of answers that are on their way. */
+export function Waiting({ rows }: { rows: number }) {
+  return (
+    <div class="waiting" aria-hidden="true">
+      {Array.from({ length: rows }, (_, i) => (
+        <div key={i}>
+          <span />
+          <span />
+          <span />
+        </div>
+      ))}
+    </div>
+  );
+}
+
 /** A sentence where content would be, with what to do about it. */
 export function Notice({
   title,
@@ -98,7 +113,16 @@ export function Messages() {
   return (
     <div class="messages">
       <div role="status" aria-live="polite">
-        {now && !now.bad && <div class="toast">{now.text}</div>}
+        {now && !now.bad && (
+          <div class="toast">
+            {now.text}
+            {now.undo && (
+              <button type="button" class="button undo" aria-keyshortcuts="z" title="Undo (z)" onClick={undoLast}>
+                Undo
+              </button>
+            )}
+          </div>
+        )}
       </div>
       <div role="alert">
         {now?.bad && (

@@ -9,17 +9,17 @@ export interface BigWave {
   select: (part: Part | null) => void;
   /** Draw the line where it plays. */
   follow: (seconds: number) => void;
-  zoom: (times: number) => void;
   destroy: () => void;
 }
 
-export interface Part {
+interface Part {
   start: number;
   end: number;
 }
 
 interface Options {
   box: HTMLElement;
+  /** Of the window to show; all times are those of the track. */
   peaks: Peaks;
   moment: Part | null;
   onSeek: (seconds: number) => void;
@@ -39,11 +39,13 @@ export function bigWave({ box, peaks, moment, onSeek, onSelect }: Options): BigW
   const style = getComputedStyle(box);
   const colour = (name: string) => style.getPropertyValue(name);
   const tall = heights(peaks, Math.min(peaks.min.length, 2000));
+  const from = peaks.start;
+  const shown = peaks.end - peaks.start || peaks.duration;
   const surfer = WaveSurfer.create({
     container: box,
     height: box.clientHeight || 72,
     peaks: [tall],
-    duration: peaks.duration,
+    duration: shown,
     waveColor: colour("--wave"),
     progressColor: colour("--wave-played"),
     cursorColor: colour("--text"),
@@ -51,25 +53,30 @@ export function bigWave({ box, peaks, moment, onSeek, onSelect }: Options): BigW
     barWidth: 2,
     barGap: 1,
     barRadius: 1,
-    hideScrollbar: false,
+    hideScrollbar: true,
     dragToSeek: false,
   });
   adoptStyles(surfer.getWrapper().getRootNode() as ShadowRoot);
   const regions = surfer.registerPlugin(Regions.create());
+  const within = (part: Part) => ({ start: Math.max(0, part.start - from), end: Math.min(shown, part.end - from) });
+  const visible = (part: Part | null) => part !== null && part.end > from && part.start < from + shown;
   let selected: ReturnType<typeof regions.addRegion> | null = null;
+  let quiet = false;
   let ready = false;
-  let times = 1;
-  const zoom = () => ready && surfer.zoom(times <= 1 ? 0 : (box.clientWidth / peaks.duration) * times);
+  let at = 0;
+  let wanted: Part | null = null;
+  const follow = () => surfer.setTime(Math.max(0, Math.min(shown, at - from)));
   surfer.on("ready", () => {
     ready = true;
-    if (times > 1) zoom();
-    if (moment)
-      regions.addRegion({ ...moment, color: colour("--moment-clear"), drag: false, resize: false, id: "moment" });
+    follow();
+    select();
+    if (moment && visible(moment))
+      regions.addRegion({ ...within(moment), color: colour("--moment-clear"), drag: false, resize: false, id: "moment" });
   });
-  surfer.on("interaction", onSeek);
+  surfer.on("interaction", (seconds) => onSeek(seconds + from));
   regions.enableDragSelection({ color: colour("--selection"), id: "selection" });
   const changed = (region: { id: string; start: number; end: number }) => {
-    if (region.id === "selection") onSelect({ start: region.start, end: region.end });
+    if (region.id === "selection" && !quiet) onSelect({ start: region.start + from, end: region.end + from });
   };
   regions.on("region-created", (region) => {
     if (region.id !== "selection") return;
@@ -78,19 +85,28 @@ export function bigWave({ box, peaks, moment, onSeek, onSelect }: Options): BigW
     changed(region);
   });
   regions.on("region-updated", changed);
+  /** Drawn because it was selected elsewhere: nothing is told. */
+  const mark = (part: Part) => {
+    const place = within(part);
+    quiet = true;
+    if (!selected) regions.addRegion({ ...place, color: colour("--selection"), id: "selection" });
+    else if (selected.start !== place.start || selected.end !== place.end) selected.setOptions(place);
+    quiet = false;
+  };
+  const select = () => {
+    if (!ready) return; // regions made before have no place yet
+    if (wanted && visible(wanted)) return mark(wanted);
+    selected?.remove();
+    selected = null;
+  };
   return {
     select(part) {
-      if (!part) {
-        selected?.remove();
-        selected = null;
-      } else if (!selected) regions.addRegion({ ...part, color: colour("--selection"), id: "selection" });
-      else if (selected.start !== part.start || selected.end !== part.end) selected.setOptions(part);
+      wanted = part;
+      select();
     },
-    follow: (seconds) => surfer.setTime(seconds),
-    zoom(wanted) {
-      if (wanted === times) return;
-      times = wanted;
-      zoom();
+    follow(seconds) {
+      at = seconds;
+      follow();
     },
     destroy: () => surfer.destroy(),
   };

@@ -1,12 +1,16 @@
 // The answers that are more than a list: identify, the hum's contours, tags.
+import { signal } from "@preact/signals";
+import { useEffect, useState } from "preact/hooks";
 import type { Contour, Hit, TagAnswer } from "../api/types";
-import { clock, folder, percent, titleOf } from "../lib/format";
-import { play } from "../state/player";
+import { clock, percent, titleOf, whence } from "../lib/format";
+import { sing, type Tune } from "../lib/tune";
+import { audio, play, playing, volume } from "../state/player";
+import { ask } from "../state/route";
 import { selected } from "../state/search";
+import { Icon } from "../ui/icons";
 import { Bar, IconButton } from "../ui/parts";
-import { DragHandle, isCurrent, playOrPause } from "../ui/Row";
+import { copyLink, DragHandle, isCurrent, moreLike, playOrPause } from "../ui/Row";
 import { Waveform } from "../ui/Waveform";
-import { playing } from "../state/player";
 import { toggleCrate, inCrate } from "../state/crate";
 
 export function IdentifyAnswer({ hit }: { hit: Hit }) {
@@ -17,7 +21,7 @@ export function IdentifyAnswer({ hit }: { hit: Hit }) {
     <article class="identified" data-row="0" aria-label="The recording">
       <p class="muted">This is</p>
       <h2>{title}</h2>
-      <p>{hit.artist || folder(hit.path)}</p>
+      <p>{whence(hit)}</p>
       <dl class="identified-facts">
         <div>
           <dt>Position</dt>
@@ -54,7 +58,9 @@ export function IdentifyAnswer({ hit }: { hit: Hit }) {
             playOrPause(hit);
           }}
         />
+        <IconButton icon="more" label="More like this moment" text="More like this moment" onClick={() => moreLike(hit)} />
         <IconButton icon={inCrate(hit) ? "check" : "add"} label="In the collection" pressed={inCrate(hit)} onClick={() => toggleCrate(hit)} />
+        <IconButton icon="link" label="Copy the link" onClick={() => void copyLink(hit)} />
         <DragHandle hit={hit} />
       </div>
     </article>
@@ -89,6 +95,28 @@ function range({ query, target }: Contour): [number, number] {
   return voiced.length ? [low - 5, high + 5] : [0, 1];
 }
 
+const stopSinging = signal<(() => void) | null>(null);
+
+/** One of the two melodies, to be heard as it was understood. */
+function Sung({ name, tune, kind = "yours" }: { name: string; tune: Tune; kind?: string }) {
+  const [sounding, setSounding] = useState(false);
+  const start = () => {
+    audio.pause();
+    stopSinging.peek()?.();
+    setSounding(true);
+    stopSinging.value = sing(tune, volume.peek(), () => {
+      setSounding(false);
+      stopSinging.value = null;
+    });
+  };
+  useEffect(() => () => stopSinging.peek()?.(), []);
+  return (
+    <button type="button" class={`sung key ${kind}`} aria-pressed={sounding} title={`Hear ${name}`} onClick={() => (sounding ? stopSinging.peek()?.() : start())}>
+      {name} <Icon name={sounding ? "stop" : "play"} size={14} />
+    </button>
+  );
+}
+
 export function Contours({ hit }: { hit: Hit }) {
   const contour = hit.contour!;
   const [low, high] = range(contour);
@@ -101,13 +129,13 @@ export function Contours({ hit }: { hit: Hit }) {
   ].filter(Boolean);
   return (
     <figure class="contours">
-      <svg viewBox={`0 0 ${WIDE} ${HIGH}`} preserveAspectRatio="none" role="img" aria-label={`Your tune over that of ${titleOf(hit)}`}>
+      <svg class="lines" viewBox={`0 0 ${WIDE} ${HIGH}`} preserveAspectRatio="none" role="img" aria-label={`Your tune over that of ${titleOf(hit)}`}>
         <path class="theirs" d={contourPath(contour.times, contour.target, low, high)} />
         <path class="yours" d={contourPath(contour.times, contour.query, low, high)} />
       </svg>
       <figcaption>
-        <span class="key yours">yours</span>
-        <span class="key theirs">the tune</span>
+        <Sung name="yours" tune={{ times: contour.times, pitches: contour.query }} />
+        <Sung name="the tune" kind="theirs" tune={{ times: contour.times, pitches: contour.target }} />
         <span class="muted">{said.join(", ")}</span>
       </figcaption>
     </figure>
@@ -120,7 +148,9 @@ export function Tags({ answer }: { answer: TagAnswer }) {
       <ul class="tag-list">
         {answer.tags.map(({ label, score }) => (
           <li key={label}>
-            <span>{label}</span>
+            <button type="button" class="chip" title={`Find ${label} in the library`} onClick={() => ask({ text: label })}>
+              <span class="chip-name">{label}</span>
+            </button>
             <Bar share={score ?? 0} />
             <span class="number">{percent(score ?? 0)}</span>
           </li>

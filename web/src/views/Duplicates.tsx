@@ -3,12 +3,12 @@ import { useEffect } from "preact/hooks";
 import { signal } from "@preact/signals";
 import { api, ApiError } from "../api/client";
 import type { DuplicateGroup, Evidence, Hit } from "../api/types";
-import { clock, count, fileName, folder, percent, titleOf } from "../lib/format";
-import { complain } from "../state/app";
+import { clock, count, fileName, folder, length, percent, titleOf } from "../lib/format";
+import { complain, edition } from "../state/app";
 import { exportTracks } from "../state/crate";
 import { play, position } from "../state/player";
 import { asHit } from "../state/search";
-import { IconButton, Notice } from "../ui/parts";
+import { IconButton, Notice, Waiting } from "../ui/parts";
 import { DragHandle, isCurrent, playOrPause } from "../ui/Row";
 import { Waveform } from "../ui/Waveform";
 import { playing } from "../state/player";
@@ -16,8 +16,12 @@ import { playing } from "../state/player";
 const groups = signal<DuplicateGroup[] | null>(null);
 const failure = signal<ApiError | null>(null);
 
+/** The edition of the library that is shown. */
+let shown = -1;
+
 async function load(): Promise<void> {
   failure.value = null;
+  shown = edition.peek();
   try {
     groups.value = await api.duplicates();
   } catch (error) {
@@ -76,7 +80,7 @@ function Group({ group, number }: { group: DuplicateGroup; number: number }) {
               )}
               <DragHandle hit={hit} />
               <span class="muted">
-                {clock(hit.duration)}
+                {length(hit.duration)}
                 {hit.start !== null && `, same from ${clock(hit.start, true)} to ${clock(hit.end, true)}`}
               </span>
             </p>
@@ -89,8 +93,8 @@ function Group({ group, number }: { group: DuplicateGroup; number: number }) {
 
 export default function DuplicatesView() {
   useEffect(() => {
-    if (!groups.value) void load();
-  }, []);
+    if (!groups.value || shown !== edition.value) void load();
+  }, [edition.value]);
   const all = groups.value;
   const extra = (all ?? []).flatMap((g) => g.tracks.filter((t) => !t.keep).map((t) => t.track));
   return (
@@ -108,6 +112,7 @@ export default function DuplicatesView() {
           <IconButton icon="loop" label="Try again" text="Try again" onClick={() => void load()} />
         </Notice>
       )}
+      {!all && !failure.value && <Waiting rows={4} />}
       {all?.length === 0 && <Notice title="No duplicates" hint="Every recording is there once. Nothing was changed." />}
       {all?.map((group, i) => (
         <Group key={group.tracks[0]?.track ?? i} group={group} number={i} />

@@ -1,78 +1,28 @@
 // What the library holds, and indexing with progress.
 import { useEffect, useState } from "preact/hooks";
-import { signal } from "@preact/signals";
 import { api, ApiError } from "../api/client";
-import type { Job } from "../api/types";
+import type { EncoderFacts, Job } from "../api/types";
 import { count, span } from "../lib/format";
-import { follow } from "../lib/events";
-import { complain, library, loadLibrary, say } from "../state/app";
+import { complain, library, loadLibrary } from "../state/app";
+import { jobs, nameOf, progressOf, running, watch, watchAll } from "../state/jobs";
 import { IconButton, Notice } from "../ui/parts";
-
-const jobs = signal<Job[]>([]);
-const followed = new Set<string>();
-
-function put(job: Job): void {
-  const others = jobs.value.filter((j) => j.id !== job.id);
-  const old = jobs.value.find((j) => j.id === job.id);
-  jobs.value = [{ ...old, ...job }, ...others].sort((a, b) => String(b.id).localeCompare(String(a.id)));
-}
-
-export function running(job: Job): boolean {
-  return job.state === "queued" || job.state === "running";
-}
-
-interface Progress {
-  done: number;
-  total: number | null;
-  failed: { path: string; error: string }[];
-}
-
-function number(value: unknown): number | null {
-  return typeof value === "number" && Number.isFinite(value) ? value : null;
-}
-
-export function progressOf({ progress, report }: Job): Progress {
-  return {
-    done: number(progress?.files) ?? 0,
-    total: number(progress?.files_total),
-    failed: report?.failed ?? [],
-  };
-}
-
-async function watch(id: string, ended: AbortSignal): Promise<void> {
-  if (followed.has(id)) return;
-  followed.add(id);
-  try {
-    await follow(await api.jobEvents(id, ended), ({ event, data }) => {
-      const job = JSON.parse(data) as Job;
-      put(job);
-      if (event !== "done") return;
-      if (job.state === "failed") say(`Indexing ${job.root} failed: ${job.error}`, { bad: true });
-      else say(`Indexing ${job.root}: ${job.state}`);
-      void loadLibrary();
-    });
-  } catch (error) {
-    complain(error);
-  } finally {
-    followed.delete(id);
-  }
-}
 
 function JobLine({ job }: { job: Job }) {
   const { done, total, failed } = progressOf(job);
   const added = job.report?.added;
+  const name = nameOf(job);
   return (
     <li class="job">
       <div class="job-head">
-        <b>{job.root}</b>
+        <b>{name}</b>
         <span class={`badge ${job.state}`}>{job.state}</span>
         {running(job) && (
-          <IconButton icon="stop" label={`Stop indexing ${job.root}`} text="Stop" onClick={() => api.stopJob(job.id).catch(complain)} />
+          <IconButton icon="stop" label={`Stop: ${name}`} text="Stop" onClick={() => api.stopJob(job.id).catch(complain)} />
         )}
       </div>
-      {running(job) && <progress aria-label={`Progress of ${job.root}`} {...(total ? { max: total, value: done } : {})} />}
+      {running(job) && <progress aria-label={`Progress of ${name}`} {...(total ? { max: total, value: done } : {})} />}
       <p class="muted" role={running(job) ? "status" : undefined}>
-        {total ? `${done} of ${total} files` : done ? count(done, "file") : ""}
+        {total ? `${done} of ${total} files` : done ? count(done, "file") : running(job) && job.kind !== "map" ? "Looking for files …" : ""}
         {added !== undefined && `, ${added} added`}
         {job.error}
       </p>
@@ -92,7 +42,7 @@ function JobLine({ job }: { job: Job }) {
   );
 }
 
-function Start({ ended }: { ended: () => AbortSignal }) {
+function Start() {
   const facts = library.value;
   const roots = facts?.roots ?? [];
   const [root, setRoot] = useState("");
@@ -102,9 +52,7 @@ function Start({ ended }: { ended: () => AbortSignal }) {
   const start = async (event: Event) => {
     event.preventDefault();
     try {
-      const job = await api.startJob(root || roots[0]!);
-      put(job);
-      void watch(job.id, ended());
+      void watch(await api.startJob(root || roots[0]!));
     } catch (error) {
       complain(error);
     }
@@ -126,6 +74,50 @@ function Start({ ended }: { ended: () => AbortSignal }) {
   );
 }
 
+/** What each kind of encoder answers, in the words of the page. */
+const ANSWERS: Record<string, string> = {
+  similar: "What is alike, by what it is",
+  timbre: "What is alike, by how it sounds",
+  identify: "Which recording is it, and where; duplicates",
+  hum: "Which tune is it",
+  text: "Words for sounds",
+  tag: "What is in it",
+};
+
+function size(bytes: number | undefined): string {
+  if (!bytes) return "";
+  return bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+}
+
+function Encoders({ encoders }: { encoders: EncoderFacts[] }) {
+  return (
+    <div class="scrolled" tabIndex={0} role="region" aria-label="What the library is searched by">
+      <table class="encoders">
+        <thead>
+          <tr>
+            <th scope="col">Searched by</th>
+            <th scope="col">Answers</th>
+            <th scope="col" class="number">Sounds</th>
+            <th scope="col" class="number roomy">Rows</th>
+            <th scope="col" class="number roomy">Size</th>
+          </tr>
+        </thead>
+        <tbody>
+          {encoders.map(({ name, kind, tracks, rows, bytes }) => (
+            <tr key={name}>
+              <th scope="row">{name}</th>
+              <td>{ANSWERS[kind ?? ""] ?? kind}</td>
+              <td class="number">{tracks?.toLocaleString("en")}</td>
+              <td class="number roomy">{rows?.toLocaleString("en")}</td>
+              <td class="number roomy">{size(bytes)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
 function Facts() {
   const facts = library.value;
   if (!facts) return null;
@@ -133,50 +125,35 @@ function Facts() {
     <>
       <p class="big-facts">
         <b>{count(facts.tracks, "sound")}</b>, {span(facts.seconds)}
+        {facts.failures ? `, ${count(facts.failures, "file")} could not be read` : ""}
       </p>
-      <table class="encoders">
-        <caption class="hidden">What the library is searched by</caption>
-        <thead>
-          <tr>
-            <th scope="col">Searched by</th>
-            <th scope="col">Kind</th>
-            <th scope="col">Rows</th>
-          </tr>
-        </thead>
-        <tbody>
-          {facts.encoders.map((encoder) => (
-            <tr key={encoder.name}>
-              <td>{encoder.name}</td>
-              <td>{encoder.kind ?? ""}</td>
-              <td>{(encoder.segments ?? encoder.rows ?? 0).toLocaleString("en")}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      {facts.encoders.length > 0 && <Encoders encoders={facts.encoders} />}
+      {(facts.advice?.length ?? 0) > 0 && (
+        <details class="advice">
+          <summary>What would make it answer more ({facts.advice!.length})</summary>
+          <ul>
+            {facts.advice!.map((line) => (
+              <li key={line}>{line}</li>
+            ))}
+          </ul>
+        </details>
+      )}
     </>
   );
 }
 
 export default function LibraryView() {
-  const [ended] = useState(() => new AbortController());
   const [refused, setRefused] = useState<ApiError | null>(null);
   useEffect(() => {
     void loadLibrary();
-    api.jobs().then(
-      (all) => {
-        jobs.value = all;
-        for (const job of all.filter(running)) void watch(job.id, ended.signal);
-      },
-      (error) => (error instanceof ApiError ? setRefused(error) : complain(error)),
-    );
-    return () => ended.abort();
+    watchAll().catch((error) => (error instanceof ApiError ? setRefused(error) : complain(error)));
   }, []);
   return (
     <section class="page" aria-label="Library">
       <h1>{library.value?.name ?? "Library"}</h1>
       <Facts />
       <h2>Index</h2>
-      {refused ? <Notice title={refused.message} hint={refused.hint} /> : <Start ended={() => ended.signal} />}
+      {refused ? <Notice title={refused.message} hint={refused.hint} /> : <Start />}
       <ul class="jobs" aria-label="Index jobs">
         {jobs.value.map((job) => (
           <JobLine key={job.id} job={job} />

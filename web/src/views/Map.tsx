@@ -6,9 +6,10 @@ import type { Hit, MapAnswer } from "../api/types";
 import { count, titleOf } from "../lib/format";
 import { Canvas, SHADES } from "../lib/mapcanvas";
 import { shadesOf } from "../lib/scatter";
-import { complain, paint, recall, remember, say } from "../state/app";
+import { complain, edition, library, paint, recall, remember, say } from "../state/app";
 import { exportTracks, gather } from "../state/crate";
 import { audio, play, playAll } from "../state/player";
+import { jobs, running, watch } from "../state/jobs";
 import { route } from "../state/route";
 import { asHit, found } from "../state/search";
 import { IconButton, Notice } from "../ui/parts";
@@ -19,14 +20,46 @@ const failure = signal<ApiError | null>(null);
 const hoverPlays = signal<boolean>(recall("earmark.hover", true));
 const names = new Map<string, Promise<Hit>>();
 
+/** The edition of the library that is shown. */
+let shown = -1;
+
 async function load(): Promise<void> {
   failure.value = null;
+  shown = edition.peek();
   try {
     answer.value = await api.map();
   } catch (error) {
     if (error instanceof ApiError) failure.value = error;
     else complain(error);
   }
+}
+
+/** Whether the map may be made from here. */
+function makeable(): boolean {
+  return library.value !== null && !library.value.read_only;
+}
+
+/** How many sounds came after the map was made, and can be placed: notes alone cannot. */
+function toPlace(map: MapAnswer): number {
+  const placed = new Set(map.points.track).size;
+  const known = library.value?.encoders.filter(({ name }) => map.encoders && name in map.encoders) ?? [];
+  const most = known.length ? Math.max(...known.map(({ tracks }) => tracks ?? 0)) : Infinity;
+  return Math.max(0, Math.min(map.missing ?? 0, most - placed));
+}
+
+/** Let the server make the map, or place what came since; then show it. */
+async function make(): Promise<void> {
+  try {
+    if ((await watch(await api.makeMap())) === "done") await load();
+  } catch (error) {
+    complain(error);
+  }
+}
+
+function MakeButton({ text }: { text: string }) {
+  const busy = jobs.value.some((job) => job.kind === "map" && running(job));
+  if (!makeable()) return null;
+  return <IconButton icon="loop" label={text} text={busy ? "Making the map …" : text} disabled={busy} kind="primary" onClick={() => void make()} />;
 }
 
 /** The sound of a point; what is not told by the map is asked once. */
@@ -37,8 +70,19 @@ export function hitOf(map: MapAnswer, i: number): Promise<Hit> {
   return names.get(id)!.then((hit) => ({ ...hit, start: start?.[i] ?? null, end: end?.[i] ?? null }));
 }
 
-async function hitsOf(map: MapAnswer, points: number[], most = 200): Promise<Hit[]> {
-  return Promise.all(points.slice(0, most).map((i) => hitOf(map, i)));
+/** As many are gathered or played at a time. */
+const MOST = 500;
+
+/** The sounds of many points, asked for together. */
+async function hitsOf(map: MapAnswer, points: number[]): Promise<Hit[]> {
+  const some = points.slice(0, MOST);
+  if (some.length < points.length) say(`The first ${MOST} of ${points.length.toLocaleString("en")} sounds`);
+  const unknown = [...new Set(some.map((i) => map.points.track[i]!))].filter((id) => !names.has(id) && /^\d+$/.test(id));
+  if (unknown.length) {
+    const { tracks } = await api.tracks({ where: `id in (${unknown.join(", ")})`, limit: unknown.length });
+    for (const sound of tracks) names.set(sound.track, Promise.resolve(asHit(sound)));
+  }
+  return Promise.all(some.map((i) => hitOf(map, i)));
 }
 
 function Picked({ map, points, onDrop }: { map: MapAnswer; points: number[]; onDrop: () => void }) {
@@ -116,6 +160,7 @@ function Landscape({ map }: { map: MapAnswer }) {
   useEffect(() => canvas.current?.repaint(), [painted]);
   useEffect(() => canvas.current?.mark(picked, hits.map((hit) => hit.track)), [picked, hits]);
   useEffect(() => canvas.current?.setLasso(lasso), [lasso]);
+  const later = toPlace(map);
   const shades = shadesOf(map.clusters ?? [], SHADES);
   const clusters = [...(map.clusters ?? [])].sort((a, b) => b.size - a.size);
   return (
@@ -123,6 +168,12 @@ function Landscape({ map }: { map: MapAnswer }) {
       <div class="map-tools" role="toolbar" aria-label="The map">
         <h1>Map</h1>
         <span class="muted">{count(map.points.track.length, "point")}</span>
+        {later > 0 && (
+          <>
+            <span class="muted">{count(later, "sound")} came later</span>
+            <MakeButton text="Place them" />
+          </>
+        )}
         <span class="spread" />
         <label class="switch">
           <input
@@ -141,7 +192,8 @@ function Landscape({ map }: { map: MapAnswer }) {
         <IconButton icon="less" label="Further away" onClick={() => canvas.current?.zoom(1 / 1.6)} />
         <IconButton icon="whole" label="The whole map" onClick={() => canvas.current?.fit()} />
       </div>
-      {picked.length > 0 && <Picked map={map} points={picked} onDrop={() => setPicked([])} />}
+      <div class="map-frame">
+        {picked.length > 0 && <Picked map={map} points={picked} onDrop={() => setPicked([])} />}
       <div
         class={`landscape ${lasso ? "lassoing" : ""}`}
         ref={box}
@@ -166,11 +218,12 @@ function Landscape({ map }: { map: MapAnswer }) {
           </div>
         )}
       </div>
-      {tip && (
-        <p class="map-now">
-          {titleOf(tip.hit)} <IconButton icon="more" label="More like this" text="More like this" onClick={() => moreLike(tip.hit)} />
-        </p>
-      )}
+        {tip && (
+          <p class="map-now">
+            {titleOf(tip.hit)} <IconButton icon="more" label="More like this" text="More like this" onClick={() => moreLike(tip.hit)} />
+          </p>
+        )}
+      </div>
       {clusters.length > 0 && (
         <nav class="clusters" aria-label="Regions of the map">
           <ul>
@@ -191,14 +244,15 @@ function Landscape({ map }: { map: MapAnswer }) {
 
 export default function MapView() {
   useEffect(() => {
-    if (!answer.value) void load();
-  }, []);
+    if (!answer.value || shown !== edition.value) void load();
+  }, [edition.value]);
   void route.value;
   if (failure.value)
     return (
       <section class="page">
         <h1>Map</h1>
         <Notice bad={failure.value.status !== 404} title={failure.value.message} hint={failure.value.hint}>
+          {failure.value.status === 404 && <MakeButton text="Make the map" />}
           <IconButton icon="loop" label="Try again" text="Try again" onClick={() => void load()} />
         </Notice>
       </section>

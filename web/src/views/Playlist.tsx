@@ -1,12 +1,12 @@
 // A path through the library from one sound to another.
-import { useEffect, useId, useState } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { signal } from "@preact/signals";
 import { api, ApiError } from "../api/client";
 import type { Hit } from "../api/types";
-import { count, folder, titleOf } from "../lib/format";
+import { count, titleOf, whence } from "../lib/format";
 import { complain } from "../state/app";
-import { exportTracks, gather } from "../state/crate";
-import { playAll } from "../state/player";
+import { crate, exportTracks, gather } from "../state/crate";
+import { current, playAll } from "../state/player";
 import { go, route } from "../state/route";
 import { listed, selected } from "../state/search";
 import { IconButton, Notice } from "../ui/parts";
@@ -15,17 +15,27 @@ import { Row } from "../ui/Row";
 const list = signal<Hit[] | null>(null);
 const failure = signal<ApiError | null>(null);
 
+/** What is offered before anything is typed: what plays, and the collection. */
+function atHand(): Hit[] {
+  const hits = [...(current.peek() ? [current.peek()!.hit] : []), ...crate.peek()];
+  return hits.filter((hit, i) => hits.findIndex(({ track }) => track === hit.track) === i).slice(0, 8);
+}
+
 function usePick(id: string): [string, (text: string) => void, Hit[]] {
   const [text, setText] = useState("");
   const [offers, setOffers] = useState<Hit[]>([]);
+  const asking = useRef<AbortController>(undefined);
   useEffect(() => {
     if (!id) return setText("");
     api.track(id).then((sound) => setText(titleOf(sound)), complain);
   }, [id]);
   const search = (typed: string) => {
     setText(typed);
-    if (typed.trim().length < 2) return setOffers([]);
-    api.hits("search", { query: { text: typed, by: "metadata", k: 8 } }).then(setOffers, complain);
+    if (typed.trim().length < 2) return setOffers(atHand());
+    asking.current?.abort();
+    asking.current = new AbortController();
+    const query = { text: typed, by: "metadata", k: 8 };
+    api.answer("search", { query, signal: asking.current.signal }).then(({ hits }) => setOffers(hits), complain);
   };
   return [text, search, offers];
 }
@@ -74,13 +84,18 @@ function Pick({ label, id, onPick }: PickProps) {
           setOpen(true);
           setAt(0);
         }}
+        onFocus={(event) => {
+          event.currentTarget.select();
+          if (!text) search("");
+          setOpen(true);
+        }}
         onKeyDown={key}
         onBlur={() => setTimeout(() => setOpen(false), 150)}
       />
       <ul id={`${name}-list`} role="listbox" aria-label={label} hidden={!listed}>
         {offers.map((hit, i) => (
           <li key={hit.track} id={`${name}-${i}`} role="option" aria-selected={i === at} onMouseDown={() => choose(hit)}>
-            {titleOf(hit)} <small>{hit.artist || folder(hit.path)}</small>
+            {titleOf(hit)} <small>{whence(hit)}</small>
           </li>
         ))}
       </ul>
@@ -92,7 +107,7 @@ async function load(from: string, to: string, length: number): Promise<void> {
   failure.value = null;
   list.value = null;
   try {
-    list.value = await api.hits("playlist", { query: { from, to, length } });
+    list.value = (await api.answer("playlist", { query: { from, to, length } })).hits;
   } catch (error) {
     if (error instanceof ApiError) failure.value = error;
     else complain(error);
@@ -135,9 +150,9 @@ export default function PlaylistView() {
             <IconButton icon="file" label="Export as m3u" text="m3u" onClick={() => void exportTracks(tracks(), "m3u", "playlist")} />
             <IconButton icon="file" label="Export as csv" text="csv" onClick={() => void exportTracks(tracks(), "csv", "playlist")} />
           </div>
-          <ol class="rows plain" aria-label="The playlist">
+          <ol class="rows" aria-label="The playlist">
             {hits.map((hit, i) => (
-              <Row key={`${hit.track} ${i}`} hit={hit} index={i} score={false} selected={selected.value === i} onSelect={() => (selected.value = i)} />
+              <Row key={`${hit.track} ${i}`} hit={hit} index={i} show="" selected={selected.value === i} onSelect={() => (selected.value = i)} />
             ))}
           </ol>
         </>

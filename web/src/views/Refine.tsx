@@ -9,9 +9,26 @@ import { IconButton } from "../ui/parts";
 
 const FEW = 6;
 
+/** What a collector looks for first; then the rest, what the machinery wrote down last. */
+const FIRST = ["tag", "tags", "label", "genre", "artist", "album", "year", "mood", "instrument", "pitch", "one_shot", "loop"];
+const LAST = ["codec", "container", "melody_source", "melody_voice"];
+
+function rank({ name }: Facet): number {
+  const at = FIRST.indexOf(name.toLowerCase());
+  return at >= 0 ? at - FIRST.length : 1 + LAST.indexOf(name);
+}
+
+/** How sure the machine was of another field: of no use as a filter of its own. */
+const SURENESS = /_(confidence|certainty)$/;
+
+/** The length is a column of the catalogue, and no tag. */
+const LENGTH: Facet = { name: "duration", type: "number", distinct: Infinity, values: [] };
+
+const NAMES: Record<string, string> = { tag: "Heard in it", duration: "Length (s)", sounding: "Sounding (s)", attack: "Attack (s)", decay: "Decay (s)", pitch_midi: "Pitch (semitone)" };
 const UNITS: Record<string, string> = { hz: "Hz", db: "dB", s: "s", ms: "ms", bpm: "bpm" };
 
 function label(name: string): string {
+  if (NAMES[name]) return NAMES[name];
   const words = name.split(/[_.-]+/).filter(Boolean);
   const unit = words.length > 1 ? UNITS[words[words.length - 1]!] : undefined;
   const text = (unit ? words.slice(0, -1) : words).join(" ");
@@ -20,7 +37,8 @@ function label(name: string): string {
 
 /** Whether a field is a yes or no, written as 1 and 0. */
 function yesNo(facet: Facet): boolean {
-  return facet.type === "number" && facet.values.every(({ value }) => value === 0 || value === 1);
+  const { type, values } = facet;
+  return type === "number" && values.length > 0 && values.every(({ value }) => value === 0 || value === 1);
 }
 
 function Field({ facet }: { facet: Facet }) {
@@ -44,7 +62,10 @@ function Field({ facet }: { facet: Facet }) {
             aria-pressed={chosen.includes(value)}
             onClick={() => go({ filters: toggled(route.value.filters, facet.name, value) })}
           >
-            {yesNo(facet) ? (value === "1" ? "yes" : "no") : value} <span class="n">{count}</span>
+            <span class="chip-name" title={value}>
+              {yesNo(facet) ? (value === "1" ? "yes" : "no") : value}
+            </span>
+            <span class="n">{count}</span>
           </button>
         ))}
         {listed.length > FEW && (
@@ -93,22 +114,31 @@ function Range({ facet }: { facet: Facet }) {
   );
 }
 
+/** Shown as a range: all numbers but a yes or no, and a few whole ones (years). */
 function numeric(facet: Facet): boolean {
-  return facet.type === "number" && (facet.distinct ?? 0) > 3;
+  if (facet.type !== "number" || yesNo(facet)) return false;
+  const few = (facet.distinct ?? 0) <= 2 * FEW;
+  return !(few && facet.values.every(({ value }) => Number.isInteger(value)));
 }
 
 /** Folded on a phone, open beside the answers on a wide screen. */
 function wide(): boolean {
-  return matchMedia("(min-width: 60rem)").matches;
+  return matchMedia("(min-width: 70rem)").matches;
 }
 
 export function Facets() {
   const [open] = useState(wide);
   const any = Object.keys(route.value.filters).length > 0 || route.value.where !== "";
   const chosen = Object.keys(route.value.filters);
-  const known = facets.value.filter((facet) => facet.values.length > 1 || chosen.includes(facet.name));
-  const lost = chosen.filter((name) => !known.some((f) => f.name === name)).map((name) => ({ name, values: [] }));
+  const known = facets.value
+    .filter(({ name, values }) => (values.length > 1 && !SURENESS.test(name)) || chosen.includes(name))
+    .concat(facets.value.some(({ name }) => name === LENGTH.name) ? [] : [LENGTH])
+    .sort((a, b) => rank(a) - rank(b));
+  const lost: Facet[] = chosen.filter((name) => !known.some((f) => f.name === name)).map((name) => ({ name, values: [] }));
   if (!known.length && !lost.length && !any) return null;
+  const folded = (facet: Facet) => facet !== LENGTH && (numeric(facet) || LAST.includes(facet.name));
+  const more = known.filter(folded);
+  const shown = (facet: Facet) => (numeric(facet) ? <Range key={facet.name} facet={facet} /> : <Field key={facet.name} facet={facet} />);
   return (
     <details class="panel" open={open}>
       <summary>
@@ -117,19 +147,13 @@ export function Facets() {
       {any && (
         <IconButton icon="close" label="Without filters" text="Without filters" onClick={() => go({ filters: {}, where: "" })} />
       )}
-      {[...lost, ...known]
-        .filter((facet) => !numeric(facet))
-        .map((facet) => (
-          <Field key={facet.name} facet={facet} />
-        ))}
-      {known.some(numeric) && (
-        <details class="panel numbers" open={known.some((facet) => numeric(facet) && chosen.includes(facet.name))}>
+      {[...lost, ...known.filter((facet) => !folded(facet))].map(shown)}
+      {more.length > 0 && (
+        <details class="panel numbers" open={more.some(({ name }) => chosen.includes(name))}>
           <summary>
-            <h3>By number</h3>
+            <h3>More filters</h3>
           </summary>
-          {known.filter(numeric).map((facet) => (
-            <Range key={facet.name} facet={facet} />
-          ))}
+          {more.map(shown)}
         </details>
       )}
     </details>
@@ -145,13 +169,11 @@ function Weight({ name, names }: { name: string; names: string[] }) {
     const { [name]: _, ...others } = aspects;
     go({ aspects: value === rest ? others : { ...others, [name]: value } }, true);
   };
+  const title = name.charAt(0).toUpperCase() + name.slice(1);
   const said = ends ? (weight === 0 ? "as it is" : weight < 0 ? ends[0] : ends[1]) : weight === 0 ? "off" : `× ${weight}`;
   return (
     <label class="aspect">
-      <span>{label(name)}</span>
-      <span class="value" aria-hidden="true">
-        {said}
-      </span>
+      <span>{title}</span>
       <input
         type="range"
         min={ends ? -1 : 0}
@@ -161,6 +183,9 @@ function Weight({ name, names }: { name: string; names: string[] }) {
         aria-valuetext={said}
         onInput={(event) => change(Number(event.currentTarget.value))}
       />
+      <span class="value" aria-hidden="true">
+        {said}
+      </span>
     </label>
   );
 }

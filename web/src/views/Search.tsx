@@ -1,57 +1,17 @@
 // The first view: answers on the right, filters and aspects on the left.
 import { useEffect } from "preact/hooks";
+import { EMPTY } from "../lib/address";
 import { count, span } from "../lib/format";
 import { can, complain, facets, library, where } from "../state/app";
-import { exportTracks, gather, likes, unlikes } from "../state/crate";
-import { playAll } from "../state/player";
-import { EMPTY, type Route } from "../lib/address";
-import { ask, go, route } from "../state/route";
+import { hushed } from "../state/recent";
+import { go, route } from "../state/route";
 import { again, found, listed, more, selected, type Found } from "../state/search";
-import { IconButton, Notice } from "../ui/parts";
-import { Row } from "../ui/Row";
-import { Aspects, Facets } from "./Refine";
+import { IconButton, Notice, Waiting } from "../ui/parts";
+import { Question } from "../ui/Question";
+import { Row, shownOf } from "../ui/Row";
 import { Contours, IdentifyAnswer, Tags } from "./Answers";
-
-const HEADINGS: Record<Found["kind"], string> = {
-  browse: "All sounds",
-  search: "Answers",
-  identify: "Which recording is this?",
-  hum: "Which tune is this?",
-  tag: "What is this?",
-  random: "A random handful",
-  recommend: "Recommended",
-};
-
-function summary(now: Found): string {
-  if (now.state === "loading") return "Searching …";
-  if (now.state === "error") return "";
-  if (now.kind === "tag") return count(now.tags?.tags.length ?? 0, "tag");
-  const n = now.kind === "browse" ? now.total : now.hits.length;
-  const took = now.kind === "browse" ? "" : ` in ${now.seconds < 1 ? `${Math.round(now.seconds * 1000)} ms` : `${now.seconds.toFixed(1)} s`}`;
-  return `${count(n, now.kind === "browse" ? "sound" : "answer")}${took}`;
-}
-
-function Judged() {
-  const [good, bad] = [likes.value, unlikes.value];
-  if (!good.length && !bad.length) return null;
-  const patch: Partial<Route> = { like: good, unlike: bad };
-  const clear = () => {
-    likes.value = [];
-    unlikes.value = [];
-  };
-  return (
-    <div class="judged" role="group" aria-label="Your likes">
-      <span>
-        <b>{good.length}</b> liked, <b>{bad.length}</b> not
-      </span>
-      <IconButton icon="more" label="Find more like these" text="Find more like these" kind="primary" disabled={good.length === 0} onClick={() => ask(patch)} />
-      {can("recommend") && good.length > 0 && (
-        <IconButton icon="dice" label="Recommend" text="Recommend" onClick={() => ask({ ...patch, mode: "recommend" })} />
-      )}
-      <IconButton icon="close" label="Forget the likes" onClick={clear} />
-    </div>
-  );
-}
+import { Head, HEADINGS, Judged, Note, Recent, surprise } from "./Head";
+import { Aspects, Facets } from "./Refine";
 
 function Nothing({ now }: { now: Found }) {
   const filtered = where.value !== "";
@@ -72,38 +32,17 @@ function Nothing({ now }: { now: Found }) {
       hint={hints[now.kind] ?? (filtered ? "Perhaps the filters are too narrow." : "Other words, or an example of the sound, may find it.")}
     >
       {filtered && <IconButton icon="close" label="Without filters" text="Without filters" onClick={drop} />}
-      <IconButton icon="dice" label="Surprise me" text="Surprise me" onClick={surprise} />
+      {hints[now.kind] && can("audio") ? (
+        <IconButton icon="more" label="What sounds like it?" text="What sounds like it?" onClick={() => go({ mode: "search" })} />
+      ) : (
+        <IconButton icon="dice" label="Surprise me" text="Surprise me" onClick={surprise} />
+      )}
     </Notice>
   );
 }
 
-export function surprise(): void {
-  ask({ mode: "random", seed: String(Math.floor(Math.random() * 1e6)) });
-}
-
-function Head({ now }: { now: Found }) {
-  const tracks = () => now.hits.map((hit) => hit.track);
-  return (
-    <div class="results-head">
-      <h1>{HEADINGS[now.kind]}</h1>
-      <p role="status" aria-live="polite">
-        {summary(now)}
-      </p>
-      <span class="spread" />
-      {now.hits.length > 0 && now.kind !== "identify" && (
-        <div class="acts" role="group" aria-label="With all answers">
-          <IconButton icon="play" label="Play all" text="Play all" onClick={() => playAll(now.hits)} />
-          <IconButton icon="crate" label="Collect all" text="Collect" onClick={() => gather(now.hits)} />
-          <IconButton icon="file" label="Export as m3u" text="m3u" onClick={() => void exportTracks(tracks(), "m3u", "earmark")} />
-        </div>
-      )}
-      <IconButton icon="dice" label="Surprise me" shortcut="r" text="Surprise me" onClick={surprise} />
-    </div>
-  );
-}
-
 function List({ now }: { now: Found }) {
-  const score = now.kind !== "browse" && now.kind !== "random";
+  const show = now.kind === "browse" || now.kind === "random" ? "" : shownOf(now.hits);
   const rows = now.kind === "identify" ? now.hits.slice(1) : now.hits;
   const first = now.hits.length - rows.length;
   const page = now.kind === "browse" && now.hits.length < now.total;
@@ -112,13 +51,13 @@ function List({ now }: { now: Found }) {
     <>
       {now.kind === "identify" && <IdentifyAnswer hit={now.hits[0]!} />}
       {now.kind === "identify" && rows.length > 0 && <h2 class="also">Less likely</h2>}
-      <ol class={`rows ${now.state} ${score ? "" : "plain"}`} aria-label={HEADINGS[now.kind]} aria-busy={now.state === "loading"}>
+      <ol class={`rows ${now.state}`} aria-label={HEADINGS[now.kind]} aria-busy={now.state === "loading"}>
         {rows.map((hit, i) => (
           <Row
             key={`${hit.track} ${hit.start}`}
             hit={hit}
             index={i + first}
-            score={score}
+            show={show}
             selected={selected.value === i + first}
             onSelect={() => (selected.value = i + first)}
           >
@@ -159,11 +98,17 @@ function Results() {
   else if (now.kind === "tag" && now.tags) content = <Tags answer={now.tags} />;
   else if (now.hits.length) content = <List now={now} />;
   else if (now.state === "done") content = <Nothing now={now} />;
-  else content = <div class="waiting" aria-hidden="true" />;
+  else content = <Waiting rows={now.kind === "identify" ? 1 : 8} />;
   return (
     <section class="results" aria-label="Results">
+      {now.kind === "browse" && <Recent />}
       <Head now={now} />
       <Judged />
+      {now.notes
+        .filter((note) => !hushed.value.includes(note))
+        .map((note) => (
+          <Note key={note} text={note} />
+        ))}
       {content}
     </section>
   );
@@ -171,11 +116,13 @@ function Results() {
 
 export function SearchView() {
   const facts = library.value;
+  const { kind } = found.value;
   return (
     <div class="columns">
+      <Question />
       <aside class="refine" aria-label="Refine">
-        <Aspects />
-        {facets.value.length > 0 && <Facets />}
+        {kind === "search" && <Aspects />}
+        {kind !== "tag" && facets.value.length > 0 && <Facets />}
         {facts && (
           <p class="muted library-line">
             {count(facts.tracks, "sound")}, {span(facts.seconds)}

@@ -1,0 +1,7 @@
+import{b as h,y as m,d as w,s as f,e as v,U as y}from"./index-DtFeVStK.js";function g(t){const e=t.replaceAll(`\r
+`,`
+`).split(`
+
+`),a=e.pop()??"";return[e.flatMap(i=>{let l="message";const s=[];for(const r of i.split(`
+`))r.startsWith("event:")&&(l=r.slice(6).trim()),r.startsWith("data:")&&s.push(r.slice(5).replace(/^ /,""));return s.length?[{event:l,data:s.join(`
+`)}]:[]}),a]}async function S(t,e){const a=t.body.pipeThrough(new TextDecoderStream).getReader();let n="";for(;;){const{value:i,done:l}=await a.read();if(l)return;const[s,r]=g(n+i);n=r,s.forEach(e)}}const o=m([]),d=new Set;function c(t){const e=o.value.filter(n=>n.id!==t.id),a=o.value.find(n=>n.id===t.id);o.value=[{...a,...t},...e].sort((n,i)=>String(i.id).localeCompare(String(n.id)))}function $(t){return t.state==="queued"||t.state==="running"}function u(t){return t.kind==="map"?"The map":t.root}function p(t){return typeof t=="number"&&Number.isFinite(t)?t:null}function x({progress:t,report:e}){return{done:p(t?.files)??0,total:p(t?.files_total),failed:e?.failed??[]}}async function O(t){if(c(t),d.has(t.id))return t.state;d.add(t.id);let e=t.state;try{await S(await h.jobEvents(t.id),({event:a,data:n})=>{const i=JSON.parse(n);c(i),e=i.state,a==="done"&&T(i)})}catch(a){w(a)}finally{d.delete(t.id)}return e}function T(t){t.state==="failed"?f(`${u(t)}: ${t.error??"failed"}`,{bad:!0}):f(`${u(t)}: ${t.state}`),v.value+=1,y()}async function A(){o.value=await h.jobs();for(const t of o.value.filter($))O(t)}export{A as a,o as j,u as n,x as p,$ as r,O as w};
