@@ -151,6 +151,9 @@ def test_few_rows_make_a_smaller_index_that_says_so(folder: Path) -> None:
         "code_bits": 8,
     }
     assert run(folder, "ivf")["index_parameters"] == {"lists": 10, "nprobe": 10}
+    assert fingerprint_index._empty("ivf", 128, 10**6, 40)[1] == {"lists": 400, "nprobe": 40}
+    index, graph = fingerprint_index._empty("hnsw", 128, 10**6, 40)
+    assert (graph["neighbors"], graph["build"]) == (16, index.hnsw.efConstruction) == (16, 80)
     small = build_index("ivfpq", [unit(425)])
     assert small.smaller == {"lists": (10, 256), "code_bytes": (16, 64)}
     assert build_index("hnsw", [unit(3)]).smaller == build_index("l2", [unit(3)]).smaller == {}
