@@ -209,6 +209,20 @@ def test_queries_find_their_track_by_name(folder: Path) -> None:
         run(folder)
 
 
+def test_queries_of_another_format_or_other_names_find_their_track(folder: Path) -> None:
+    rows = np.fromfile(folder / "db.mm", np.float32).reshape(-1, 16)
+    store(folder, "query", np.concatenate([rows[65:], rows[:40], rows[40:65]]), (60, 40, 25))
+    table = "name,first,rows\n{}0,0,60\n{}1,60,40\n{}2,100,25\n"
+    path = folder / "query_tracks.csv"
+    path.write_text("name,first,rows\n2.mp3,0,60\n0.mp3,60,40\n1.mp3,100,25\n")
+    assert run(folder)["top1_exact"]["3"] == 1.0
+    path.write_text(table.format("q", "q", "q"))  # by their place, which is another here
+    assert run(folder)["top1_exact"]["3"] < 0.1
+    store(folder, "query", rows, COUNTS)
+    path.write_text("name,first,rows\nq0,0,40\nq1,40,25\nq2,65,60\n")
+    assert run(folder)["top1_exact"]["3"] == 1.0
+
+
 def test_golden_shares() -> None:
     right = np.array([10, 20, 30])
     ranked = [np.array([10]), np.array([5, 21]), np.array([], np.int64)]
