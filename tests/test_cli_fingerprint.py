@@ -285,6 +285,11 @@ def test_queries_are_made_where_a_folder_has_none(run, work: Path) -> None:
     assert a == b
     assert a != c
     assert a != Path("a/db.mm").read_bytes()
+    options = ("--source", source.parent, "--to", "d")
+    assert run("generate", "shipped", *options, "--json")[0] == 0
+    given = Path("d/query.mm").read_bytes()
+    assert run("generate", "shipped", *options, "--fresh-queries", "--json")[0] == 0
+    assert Path("d/query.mm").read_bytes() == a != given
 
 
 def test_the_configuration_is_printed(run, tmp_path: Path) -> None:

@@ -151,6 +151,9 @@ def test_few_rows_make_a_smaller_index_that_says_so(folder: Path) -> None:
         "code_bits": 8,
     }
     assert run(folder, "ivf")["index_parameters"] == {"lists": 10, "nprobe": 10}
+    assert fingerprint_index._empty("ivf", 128, 10**6, 40)[1] == {"lists": 400, "nprobe": 40}
+    index, graph = fingerprint_index._empty("hnsw", 128, 10**6, 40)
+    assert (graph["neighbors"], graph["build"]) == (16, index.hnsw.efConstruction) == (16, 80)
     small = build_index("ivfpq", [unit(425)])
     assert small.smaller == {"lists": (10, 256), "code_bytes": (16, 64)}
     assert build_index("hnsw", [unit(3)]).smaller == build_index("l2", [unit(3)]).smaller == {}
@@ -204,6 +207,20 @@ def test_queries_find_their_track_by_name(folder: Path) -> None:
     path.write_text(path.read_text().replace("1.wav", "another.wav"))
     with pytest.raises(UsageError, match="no query is left"):
         run(folder)
+
+
+def test_queries_of_another_format_or_other_names_find_their_track(folder: Path) -> None:
+    rows = np.fromfile(folder / "db.mm", np.float32).reshape(-1, 16)
+    store(folder, "query", np.concatenate([rows[65:], rows[:40], rows[40:65]]), (60, 40, 25))
+    table = "name,first,rows\n{}0,0,60\n{}1,60,40\n{}2,100,25\n"
+    path = folder / "query_tracks.csv"
+    path.write_text("name,first,rows\n2.mp3,0,60\n0.mp3,60,40\n1.mp3,100,25\n")
+    assert run(folder)["top1_exact"]["3"] == 1.0
+    path.write_text(table.format("q", "q", "q"))  # by their place, which is another here
+    assert run(folder)["top1_exact"]["3"] < 0.1
+    store(folder, "query", rows, COUNTS)
+    path.write_text("name,first,rows\nq0,0,40\nq1,40,25\nq2,65,60\n")
+    assert run(folder)["top1_exact"]["3"] == 1.0
 
 
 def test_golden_shares() -> None:

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from earmark.errors import UsageError  # noqa: E402
 from earmark.training.nafp import config as parts  # noqa: E402
-from earmark.training.nafp.augment import PublishedChain  # noqa: E402
+from earmark.training.nafp.augment import PublishedChain, Recordings  # noqa: E402
 from earmark.training.nafp.config import Config, Features  # noqa: E402
 from earmark.training.nafp.strong import StrongChain  # noqa: E402
 
@@ -29,7 +29,7 @@ def chain(
 ) -> PublishedChain:
     config = Config(augment=parts.Augment(published=parts.PublishedChain(**options)))
     return PublishedChain(
-        config, backgrounds=backgrounds or [], voices=[], rooms=rooms or [], device=CPU, seed=0
+        config, Recordings(backgrounds or [], [], rooms or []), device=CPU, seed=0
     )
 
 
@@ -151,7 +151,7 @@ def test_our_own_chain_gives_what_the_network_takes(features: Features) -> None:
     config = replace(
         base, augment=replace(base.augment, strong=replace(base.augment.strong, rooms=2))
     )
-    made = StrongChain(config, backgrounds=[], voices=[], rooms=[IMPULSE], device=CPU, seed=0)
+    made = StrongChain(config, Recordings(rooms=[IMPULSE]), device=CPU, seed=0)
     given = music(4, made.length)
     anchors, positives = made.pairs(given, rng())
     assert anchors.shape == positives.shape == (4, 256, 32)
@@ -165,4 +165,4 @@ def test_our_own_chain_gives_what_the_network_takes(features: Features) -> None:
 def test_our_own_chain_refuses_other_rates() -> None:
     config = Config(features=Features(sample_rate=16000))
     with pytest.raises(UsageError, match="8 kHz"):
-        StrongChain(config, backgrounds=[], voices=[], rooms=[], device=CPU, seed=0)
+        StrongChain(config, Recordings(), device=CPU, seed=0)

@@ -59,6 +59,31 @@ def test_the_published_layout_is_taken_as_it_is(dataset: Path) -> None:
     assert not list_test_set(config(dataset), None, skip_dummy=True).dummy
 
 
+def test_smaller_releases_with_folders_named_alike_are_taken(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "set", tracks=3, seconds=1.0)
+    music = tmp_path / "set" / "music"
+    for old, new in (
+        ("train-10k-30s", "train-1k-30s"),
+        ("val-query-db-500-30s", "val-query-db-50-30s"),
+        ("test-query-db-500-30s", "test-query-db-50-30s"),
+        ("test-dummy-db-100k-full", "test-dummy-db-1k-full"),
+    ):
+        (music / old).rename(music / new)
+    given = config(tmp_path / "set")
+    train, validation = training_music(given)
+    assert len(train) == 3
+    assert validation
+    found = list_test_set(given, None, skip_dummy=False)
+    assert found.db
+    assert found.dummy
+    (music / "train-2k-30s").mkdir()  # which one is meant is not known any more
+    with pytest.raises(UsageError, match="needs music"):
+        training_music(given)
+    with pytest.raises(UsageError, match="music or aug") as caught:
+        training_music(config(tmp_path))
+    assert str(tmp_path / "set") in str(caught.value.hint)
+
+
 def test_any_folder_will_do(tmp_path: Path) -> None:
     for i in range(5):
         write_wav(tmp_path / "album" / f"{i}.wav", np.zeros(8000, np.float32), 8000)

@@ -226,6 +226,25 @@ def test_too_little_music_is_refused(dataset: Path, tmp_path: Path, music: Music
         Trainer(tiny(dataset, tmp_path, batch=1000), "a", music)
 
 
+def test_nothing_random_comes_again_in_another_epoch(
+    dataset: Path, tmp_path: Path, music: Music, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Trainer(tiny(dataset, tmp_path, epochs=3), "a", music)
+    pairs, drawn, given = trainer.chain.pairs, [], []
+
+    def watched(sources: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        drawn.append(str(rng.bit_generator.state))
+        given.append(sources)
+        return pairs(sources, rng)
+
+    monkeypatch.setattr(trainer.chain, "pairs", watched)
+    trainer.run()
+    assert len(set(drawn)) == len(drawn) == 9
+    rows = {row.tobytes() for sources in given for row in sources}
+    # Of 28 segments; the first and the last of a track are not moved beyond its ends.
+    assert len(rows) > 29, "a segment must not come at the same offset in every epoch"
+
+
 def test_a_loss_that_is_no_number_stops_the_run(
     dataset: Path, tmp_path: Path, music: Music
 ) -> None:

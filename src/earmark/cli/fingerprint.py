@@ -111,6 +111,7 @@ def train(
 )
 @click.option("--skip-dummy", is_flag=True, help="Leave the many others out.")
 @click.option("--no-queries", is_flag=True, help="Make no queries where the set has none.")
+@click.option("--fresh-queries", is_flag=True, help="Degrade the tracks for queries of our own.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @_settings_options
 @common.json_option
@@ -124,6 +125,7 @@ def generate(
     target: Path | None,
     skip_dummy: bool,
     no_queries: bool,
+    fresh_queries: bool,
     seed: int,
     config: Path | None,
     options: tuple[str, ...],
@@ -145,7 +147,8 @@ def generate(
         source=source,
         target=target,
         skip_dummy=skip_dummy,
-        queries=not no_queries,
+        queries=not no_queries or fresh_queries,
+        fresh=fresh_queries,
         seed=seed,
         on_track=_on_track(),
     )

@@ -2,8 +2,8 @@
 
 A folder holds ``db.mm`` and ``query.mm`` (and ``dummy_db.mm``): float32 rows without a header,
 ``*_shape.npy`` their shapes.  Row i of the queries is row i of the tracks degraded, unless
-``*_tracks.csv`` say which recording each row is of: then names decide.  ``made_by.json`` says what
-network made them.
+``*_tracks.csv`` say which recording each row is of: then names decide, if any are known.
+``made_by.json`` says what network made them.
 """
 
 from __future__ import annotations
@@ -139,12 +139,31 @@ class Bench:
             rows[len(db.values) :] = -1
             return np.where(rows < 0, rows, rows + self.offset)
         truth = np.full(n, -1, np.int64)
-        for name, (first, count) in query.tracks.items():
-            if name in db.tracks:
-                start, there = db.tracks[name]
-                same = min(count, there)
-                truth[first : first + same] = self.offset + start + np.arange(same)
+        for name, target in _paired(list(query.tracks), list(db.tracks)).items():
+            first, count = query.tracks[name]
+            start, there = db.tracks[target]
+            same = min(count, there)
+            truth[first : first + same] = self.offset + start + np.arange(same)
         return truth
+
+
+def _paired(queries: Sequence[str], tracks: Sequence[str]) -> dict[str, str]:
+    """Which track each query is of: that of its name, with any suffix; if no name is known and
+    there are as many of both, that of its place, as the released program has it."""
+    known = set(tracks)
+    stems: dict[str, list[str]] = {}
+    for track in tracks:
+        stems.setdefault(str(Path(track).with_suffix("")), []).append(track)
+    found = {}
+    for name in queries:
+        alike = stems.get(str(Path(name).with_suffix("")), [])
+        if name in known:
+            found[name] = name
+        elif len(alike) == 1:
+            found[name] = alike[0]
+    if not found and len(queries) == len(tracks):
+        return dict(zip(queries, tracks, strict=True))
+    return found
 
 
 def read_bench(folder: Path, *, skip_dummy: bool = False) -> Bench:

@@ -11,6 +11,7 @@ Source: Chang et al. 2021; holes after Park et al., "SpecAugment" (2019).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -29,6 +30,18 @@ SYNTHETIC_ROOMS = 64
 _TINY = 1e-9
 
 BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """What degrades: float32 arrays at the rate of the features.
+
+    Without backgrounds coloured noise is taken, without rooms synthetic ones; without voices none.
+    """
+
+    backgrounds: Sequence[Float32Array] = ()
+    voices: Sequence[Float32Array] = ()
+    rooms: Sequence[Float32Array] = ()
 
 
 class Chain(Protocol):
@@ -56,26 +69,17 @@ class PublishedChain:
     Parameters
     ----------
     config : Config
-    backgrounds, voices, rooms : sequences of float32 arrays
-        At the rate of the features.  Without backgrounds coloured noise is taken, without rooms
-        synthetic ones; without voices none.
+    given : Recordings
     device : torch.device
     seed : int
         Of the synthetic rooms.
     """
 
     def __init__(
-        self,
-        config: Config,
-        *,
-        backgrounds: Sequence[Float32Array],
-        voices: Sequence[Float32Array],
-        rooms: Sequence[Float32Array],
-        device: torch.device,
-        seed: int,
+        self, config: Config, given: Recordings, *, device: torch.device, seed: int
     ) -> None:
         self.chain, self.features = config.augment.published, config.features
-        self.backgrounds, self.voices, self.device = backgrounds, voices, device
+        self.given, self.device = given, device
         self.extract = FeatureExtractor(config.features, device)
         rate = config.features.sample_rate
         self.tail = round(self.chain.room_seconds * rate)
@@ -83,7 +87,7 @@ class PublishedChain:
         self.block = self.tail + self.extract.length
         """Samples of a positive before its room: what sounded before comes first."""
         rng = np.random.default_rng((seed, 31))
-        responses = [measured_room(r, self.tail) for r in rooms] or [
+        responses = [measured_room(r, self.tail) for r in given.rooms] or [
             synthetic_room(self.tail, rate, rng) for _ in range(SYNTHETIC_ROOMS)
         ]
         # Overlap-save: what goes round falls on the sound before the segment, which is cut off.
@@ -131,9 +135,9 @@ class PublishedChain:
         Tensor, shape (n, length of the extractor)
         """
         chain, n = self.chain, len(blocks)
-        blocks = self._mixed(blocks, self.backgrounds, chain.background_p, chain.snr_db, rng)
-        if self.voices:
-            blocks = self._mixed(blocks, self.voices, chain.speech_p, chain.speech_snr_db, rng)
+        blocks = self._mixed(blocks, self.given.backgrounds, chain.background_p, chain.snr_db, rng)
+        if voices := self.given.voices:
+            blocks = self._mixed(blocks, voices, chain.speech_p, chain.speech_snr_db, rng)
         low, high = np.log(chain.gain)
         gain = np.exp(rng.uniform(low, high, (n, 1))).astype(np.float32)
         peak = blocks.abs().amax(1, keepdim=True)

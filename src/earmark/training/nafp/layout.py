@@ -3,7 +3,8 @@
 The published layout below `Folders.data` is ``music/train-10k-30s``, ``music/val-query-db-500-30s``
 and ``music/test-query-db-500-30s`` (each of the two with ``db`` and ``query``),
 ``music/test-dummy-db-100k-full`` and ``aug/{bg,ir,speech}``, whose parts for training and testing
-lie in subfolders.  Nothing has to be there but what a command needs.
+lie in subfolders.  Smaller releases of it, whose folders are named alike (``music/train-*``), are
+taken too.  Nothing has to be there but what a command needs.
 """
 
 from __future__ import annotations
@@ -26,6 +27,12 @@ _PARTS = {
     "background": "aug/bg",
     "impulse": "aug/ir",
     "speech": "aug/speech",
+}
+_ALIKE = {
+    "music": "music/train-*",
+    "validation": "music/val-query-db-*",
+    "test": "music/test-query-db-*",
+    "dummy": "music/test-dummy-db-*",
 }
 _TRAINING, _TESTING = ("tr", "train"), ("ts", "test")
 
@@ -58,16 +65,29 @@ def folder_of(folders: Folders, part: str) -> Path | None:
     """
     if named := getattr(folders, part):
         path = Path(named)
-    elif folders.data:
-        if not Path(folders.data).is_dir():
-            raise UsageError(f"folders.data must be a folder, and is none: {folders.data}")
-        path = Path(folders.data) / _PARTS[part]
-        return path if path.is_dir() else None
-    else:
-        return None
-    if not path.is_dir():
-        raise UsageError(f"folders.{part} must be a folder, and is none: {path}")
-    return path
+        if not path.is_dir():
+            raise UsageError(f"folders.{part} must be a folder, and is none: {path}")
+        return path
+    return _of_layout(Path(folders.data), part) if folders.data else None
+
+
+def _of_layout(data: Path, part: str) -> Path | None:
+    """The folder of a part in the published layout, or the only one that is named alike."""
+    if not data.is_dir():
+        raise UsageError(f"folders.data must be a folder, and is none: {data}")
+    if not any((data / name).is_dir() for name in ("music", "aug")):
+        inside = [p for p in sorted(data.iterdir()) if (p / "music").is_dir()]
+        raise UsageError(
+            f"folders.data must have the folders music or aug of the published layout: {data}",
+            hint=f"--set folders.data={inside[0]}"
+            if inside
+            else "--set folders.music=FOLDER takes any folder of music",
+        )
+    path = data / _PARTS[part]
+    if not path.is_dir() and part in _ALIKE:
+        alike = [p for p in data.glob(_ALIKE[part]) if p.is_dir()]
+        path = alike[0] if len(alike) == 1 else path
+    return path if path.is_dir() else None
 
 
 def training_music(config: Config) -> tuple[list[Source], list[Source]]:

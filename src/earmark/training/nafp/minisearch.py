@@ -13,10 +13,9 @@ import numpy as np
 import torch
 
 from earmark.training.fingerprint.data import Piece
-from earmark.training.nafp.augment import PublishedChain
+from earmark.training.nafp.augment import PublishedChain, Recordings
 from earmark.training.nafp.config import Config
 from earmark.training.nafp.encoding import SegmentEncoder, rows
-from earmark.training.nafp.music import Degradations, published_chain
 from earmark.types import Float32Array, Int64Array
 
 LENGTHS = (1, 3, 5, 9, 11, 19)
@@ -111,10 +110,11 @@ def _best(query: Float32Array, database: Float32Array, starts: Int64Array) -> in
 
 
 def degrader(
-    encoder: SegmentEncoder, config: Config, given: Degradations, *, seed: int
+    encoder: SegmentEncoder, config: Config, given: Recordings, *, seed: int
 ) -> Callable[[Piece, int], Float32Array]:
     """Return what makes the rows of a degraded recording from the recording and its number."""
-    chain = published_chain(config, given, torch.device("cpu"))
+    on = torch.device("cpu")
+    chain = PublishedChain(config, given, device=on, seed=config.optimizer.seed)
 
     def degrade(piece: Piece, number: int) -> Float32Array:
         return degraded_rows(encoder, chain, piece, seed=(seed, 43, number))

@@ -10,7 +10,7 @@ import torch
 
 from earmark.errors import Doubtful, UsageError
 from earmark.training.fingerprint.data import Piece
-from earmark.training.nafp.augment import Chain, PublishedChain
+from earmark.training.nafp.augment import Chain, PublishedChain, Recordings
 from earmark.training.nafp.config import Config
 from earmark.training.nafp.data import open_pieces, read_all
 from earmark.training.nafp.layout import degradations, training_music
@@ -25,14 +25,12 @@ def cache_of(config: Config) -> Path:
 
 @dataclass(frozen=True)
 class Degradations:
-    """Recordings that degrade, at the rate of the features; and files that could not be used.
+    """Recordings that degrade, and files that could not be used.
 
     `missing` are parts of the configuration that the chain draws from and that have none.
     """
 
-    backgrounds: list[Float32Array]
-    voices: list[Float32Array]
-    rooms: list[Float32Array]
+    recordings: Recordings
     failed: list[Failure]
     missing: tuple[str, ...]
 
@@ -61,7 +59,8 @@ def open_degradations(config: Config, *, testing: bool) -> Degradations:
         found[part], more = read_all(sources, sample_rate=rate, cache=cache)
         failed += more
     missing = tuple(part for part in _INSTEAD if used[part] and not found[part])
-    return Degradations(found["background"], found["speech"], found["impulse"], failed, missing)
+    recordings = Recordings(found["background"], found["speech"], found["impulse"])
+    return Degradations(recordings, failed, missing)
 
 
 def _used(config: Config, *, testing: bool) -> dict[str, bool]:
@@ -73,18 +72,6 @@ def _used(config: Config, *, testing: bool) -> dict[str, bool]:
         "speech": ours or chain.speech_p > 0,
         "impulse": ours or chain.room_p > 0,
     }
-
-
-def published_chain(config: Config, given: Degradations, device: torch.device) -> PublishedChain:
-    """Make the published chain from what was read."""
-    return PublishedChain(
-        config,
-        backgrounds=given.backgrounds,
-        voices=given.voices,
-        rooms=given.rooms,
-        device=device,
-        seed=config.optimizer.seed,
-    )
 
 
 @dataclass(frozen=True)
@@ -99,19 +86,13 @@ class Music:
 
     def chains(self, config: Config, device: torch.device) -> tuple[Chain, PublishedChain]:
         """Return what makes pairs, and what degrades the queries of the search test."""
-        tester = published_chain(config, self.testing, device)
-        if config.augment.chain == "published":
-            return published_chain(config, self.training, device), tester
-        given = self.training
-        strong = StrongChain(
-            config,
-            backgrounds=given.backgrounds,
-            voices=given.voices,
-            rooms=given.rooms,
-            device=device,
-            seed=config.optimizer.seed,
+        kind = PublishedChain if config.augment.chain == "published" else StrongChain
+        seed = config.optimizer.seed
+        training, testing = self.training.recordings, self.testing.recordings
+        return (
+            kind(config, training, device=device, seed=seed),
+            PublishedChain(config, testing, device=device, seed=seed),
         )
-        return strong, tester
 
 
 def open_music(config: Config) -> Music:

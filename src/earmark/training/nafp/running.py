@@ -24,6 +24,7 @@ from earmark.training.nafp.shipped import NAME as SHIPPED
 from earmark.types import Failure
 
 if TYPE_CHECKING:
+    from earmark.training.nafp.encoding import SegmentEncoder
     from earmark.training.nafp.export import Exported
     from earmark.training.nafp.loop import Step
 
@@ -162,6 +163,7 @@ def generate(
     target: Path | None = None,
     skip_dummy: bool = False,
     queries: bool = True,
+    fresh: bool = False,
     seed: int = 0,
     on_track: Callable[[writing.Progress], None] | None = None,
 ) -> writing.Generated:
@@ -182,6 +184,8 @@ def generate(
         Write no ``dummy_db``.
     queries : bool
         Where the test set has no queries, make them by degrading its tracks.
+    fresh : bool
+        Make them also where it has some.
     seed : int
         Of these degradations.
     on_track : callable, optional
@@ -193,6 +197,8 @@ def generate(
     """
     config = resolve(name, asked)
     given = test_set(config, source, skip_dummy=skip_dummy)
+    if fresh:
+        given = replace(given, query=None)
     if name == SHIPPED:
         from earmark.training.nafp.shipped import ShippedEncoder
 
@@ -210,18 +216,25 @@ def generate(
     degrade: writing.Encode | None = None
     unusable: tuple[Failure, ...] = ()
     if given.query is None and queries:
-        need_torch()
-        from earmark.training.nafp.minisearch import degrader
-        from earmark.training.nafp.music import open_degradations
-
-        noise = open_degradations(config, testing=True)
-        noise.warn()
-        degrade, unusable = degrader(encoder, config, noise, seed=seed), tuple(noise.failed)
+        degrade, unusable = _degrader(encoder, config, seed)
     cache = Path(config.folders.cache or Path(config.folders.output) / "cache")
     made = writing.generate(
         encoder, given, folder, cache=cache, seed=seed, degrade=degrade, on_track=on_track
     )
     return replace(made, others=unusable)
+
+
+def _degrader(
+    encoder: SegmentEncoder, config: Config, seed: int
+) -> tuple[writing.Encode, tuple[Failure, ...]]:
+    """What makes queries of tracks, and which of its recordings could not be used."""
+    need_torch()
+    from earmark.training.nafp.minisearch import degrader
+    from earmark.training.nafp.music import open_degradations
+
+    noise = open_degradations(config, testing=True)
+    noise.warn()
+    return degrader(encoder, config, noise.recordings, seed=seed), tuple(noise.failed)
 
 
 def export(name: str, which: str, runs: str, target: Path | None) -> Exported:

@@ -12,6 +12,7 @@ from earmark.errors import UsageError
 from earmark.training.degrade import Generator, NoiseBank, coloured
 from earmark.training.fingerprint.augment import Augmenter
 from earmark.training.fingerprint.prepare import noise_bank
+from earmark.training.nafp.augment import Recordings
 from earmark.training.nafp.config import Config, Features
 from earmark.training.nafp.features import scaled, silenced
 from earmark.types import Float32Array, Float64Array
@@ -23,23 +24,15 @@ class StrongChain:
     Parameters
     ----------
     config : Config
-    backgrounds, voices, rooms : sequences of float32 arrays
-        Without backgrounds or voices coloured noise takes their place, without rooms synthetic
-        ones.
+    given : Recordings
+        Without voices, too, coloured noise takes their place.
     device : torch.device
     seed : int
         Of the rooms and the coloured noise.
     """
 
     def __init__(
-        self,
-        config: Config,
-        *,
-        backgrounds: Sequence[Float32Array],
-        voices: Sequence[Float32Array],
-        rooms: Sequence[Float32Array],
-        device: torch.device,
-        seed: int,
+        self, config: Config, given: Recordings, *, device: torch.device, seed: int
     ) -> None:
         features = config.features
         if features.sample_rate != 8000 or not 7000 <= features.samples <= 8192:
@@ -49,9 +42,9 @@ class StrongChain:
             )
         self.device, self.hop = device, features.hop
         rng = np.random.default_rng((seed, 32))
-        bank = _bank(backgrounds, voices, features.sample_rate, rng)
+        bank = _bank(given.backgrounds, given.voices, features.sample_rate, rng)
         self.augmenter = _Augmenter(
-            config.augment.strong, features.front, bank, list(rooms), rng=rng
+            config.augment.strong, features.front, bank, list(given.rooms), rng=rng
         )
         self.augmenter.features = features
 
