@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -53,6 +54,8 @@ class Design:
         What the spec says besides the model and the hop.
     algorithm : str
         Raised whenever the same audio and weights would give other rows.
+    repeat : {'whole', 'fill'}
+        How a clip shorter than a window is repeated; see `earmark.framing.TilingSession`.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Design:
     algorithm: str
     outputs: Mapping[str, int]
     options: Mapping[str, JSON] = field(default_factory=dict)
+    repeat: Literal["whole", "fill"] = "whole"
 
 
 def take_options(
@@ -173,7 +177,8 @@ class GraphEncoder:
 
     def session(self) -> EncodeSession:
         """Begin a new track; what is shorter than a window is repeated to fill it."""
-        return TilingSession(self, batch=_BATCH)  # type: ignore[arg-type]
+        repeat = self._design.repeat
+        return TilingSession(self, batch=_BATCH, repeat=repeat)  # type: ignore[arg-type]
 
     def outputs(
         self, windows: Float32Array, features: Callable[[Float32Array], Float32Array]
