@@ -6,12 +6,41 @@ is compared with the exact one, so that it must do well on what it was not made 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from earmark.types import Float32Array, Float64Array
+from earmark.types import AnyArray, Float32Array, Float64Array
 
 _VOWELS = ((730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240), (660, 1720, 2410))
 """Formants of four vowels in Hz (Peterson and Barney, 1952)."""
+
+
+def featured(
+    name: str,
+    features: Callable[[Float32Array], Float32Array],
+    *,
+    sample_rate: int,
+    seconds: float,
+) -> Callable[[bool], list[dict[str, AnyArray]]]:
+    """Return what `earmark.encoders.converting.Recipe` calls ``sounds``.
+
+    Parameters
+    ----------
+    name : str
+        Of the graph's input.
+    features : callable
+        Makes it of windows, shape (n, samples).
+    sample_rate : int
+    seconds : float
+        Of a window.
+    """
+
+    def sounds(calibrate: bool) -> list[dict[str, AnyArray]]:
+        make = to_calibrate if calibrate else to_compare
+        return [{name: features(sound[None])} for sound in make(sample_rate, seconds)]
+
+    return sounds
 
 
 def to_calibrate(sample_rate: int, seconds: float, *, seed: int = 0) -> Float32Array:

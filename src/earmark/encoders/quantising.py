@@ -3,8 +3,8 @@
 Weights are kept as 8-bit integers with one scale for each output channel; what they are
 multiplied with is rounded to 8 bits by one fixed scale for each tensor, found by running the
 graph on examples (the largest magnitude that came; without a sign where none was negative, which
-is twice as fine).  Fixed scales make a row independent of its batch-mates.  Written as pairs of QuantizeLinear and DequantizeLinear, which backends fuse into
-integer arithmetic.
+is twice as fine).  Fixed scales make a row independent of its batch-mates.  Written as pairs of
+QuantizeLinear and DequantizeLinear, which backends fuse into integer arithmetic.
 
 Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference" (2018).
