@@ -132,6 +132,45 @@ def test_the_map_is_kept_and_later_sounds_move_nothing(lib):
     assert not np.array_equal(fresh.places[at], first.places[stayed])
 
 
+def test_a_file_that_changed_is_placed_anew_and_moves_nothing(tmp_path):
+    store = open_store(str(tmp_path / "library"), create=True)
+    rows, kinds = blobs(15)
+    fill(store, rows, kinds)
+    store.close()
+    with earmark.open(tmp_path / "library") as lib:
+        first = lib.map()
+        track = lib.store.find_path("/t/dog <3> & co.wav").id
+        with lib.store.writer() as writer:  # what the file holds now sounds like rain
+            record = TrackRecord("/t/dog <3> & co.wav", "another", 2, 2, INFO)
+            encoded = Encoded(rows[1][None], np.array([[0.0, 1.0]]))
+            assert writer.put_track(record, {"toy": encoded}) == track
+            writer.commit()
+        second = lib.map()
+        assert second.added == 1
+        stayed = first.tracks != track
+        assert np.array_equal(second.tracks, first.tracks)
+        assert np.array_equal(second.places[stayed], first.places[stayed])
+        moved, rain = second.places[~stayed][0], second.places[1]
+        assert np.linalg.norm(moved - rain) < 0.3 < np.linalg.norm(moved - first.places[~stayed][0])
+        again = lib.map()
+        assert again.added == 0
+        assert np.array_equal(again.places, second.places)
+
+
+def test_a_map_of_before_contents_were_noted_is_kept(tmp_path):
+    store = open_store(str(tmp_path / "library"), create=True)
+    fill(store, *blobs(15))
+    made = charting.chart(store, seed=0)
+    arrays = {n: a for n, a in store.arrays("map").items() if n != "contents"}
+    with store.writer() as writer:
+        writer.put_arrays("map", arrays)
+        writer.commit()
+    old = charting.chart(store, seed=1)
+    assert old.added == 0
+    assert np.array_equal(old.places, made.places)
+    store.close()
+
+
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_map(lib):
     first = lib.map()
