@@ -132,6 +132,26 @@ def test_the_map_is_kept_and_later_sounds_move_nothing(lib):
     assert not np.array_equal(fresh.places[at], first.places[stayed])
 
 
+def test_names_are_never_drawn_over_one_another():
+    rng = np.random.default_rng(0)
+    groups = tuple(
+        clusters.Cluster(n, f"Group number {n}", *rng.normal(0, 0.2, 2).tolist(), 40 - n)
+        for n in range(30)
+    )
+    none = np.zeros(0, np.int64)
+    made = charting.Map(none, np.zeros((0, 2), np.float32), none, groups, {}, 0)
+    drawn = drawing.names_of(made)
+    assert drawn[0] == (groups[0].x, groups[0].y, groups[0].name)  # the largest where it is
+    assert 5 < len(drawn) < 30
+    for i, (x, y, name) in enumerate(drawn):
+        for x_of, y_of, other in drawn[:i]:
+            wide = 0.0185 * (len(name) + len(other)) / 2
+            assert abs(x - x_of) >= wide or abs(y - y_of) > 0.04
+        home = next(c for c in groups if c.name == name)
+        assert x == home.x
+        assert abs(y - home.y) < 0.1
+
+
 def test_a_file_that_changed_is_placed_anew_and_moves_nothing(tmp_path):
     store = open_store(str(tmp_path / "library"), create=True)
     rows, kinds = blobs(15)
