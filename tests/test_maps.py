@@ -296,6 +296,7 @@ def test_a_click_plays_and_names_the_sound(lib, made, tmp_path):
         errors: list[str] = []
         view.on("pageerror", lambda error: errors.append(str(error)))
         view.goto(file.as_uri())
+        assert view.evaluate("[sy(1), sy(-1)]") == pytest.approx([58 + 12, 700 - 70 - 12], abs=12)
         x, y = view.evaluate("[sx(D.x[4]), sy(D.y[4])]")
         view.mouse.move(x, y)
         assert "co.wav" in view.inner_text("#tip")
