@@ -200,6 +200,11 @@ def compare(name: str, models: Path, cache: Path, clips: list[Path], rounds: int
         check=True,
     )
     encoding, with_text = json.loads(found.stdout)
+    notes = sorted((cache / "converted").glob("*.json"), key=lambda path: path.stat().st_mtime)
+    forms = [json.loads(path.read_text()) for path in notes if "text" not in path.name]
+    form = forms[-1] if ready > 1 and forms else {}
+    if form.get("int8"):
+        print(f"{name}: 8 bits by {form['backend']}")
     print(
         f"{name:<8} plain {plain_wall * 1e3:6.0f} ms ({plain_cpu * 1e3:6.0f} ms of processor)   "
         f"ours {our_wall * 1e3:6.0f} ms ({our_cpu * 1e3:6.0f})   "
@@ -215,11 +220,12 @@ def main() -> None:
     parser.add_argument("--encoders", default="clap,panns,vggish")
     parser.add_argument("--clips", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1, help="of the plain way's PyTorch")
     parser.add_argument("--keep", type=Path, help="a folder that keeps weights and conversions")
     args = parser.parse_args()
     import torch
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(args.threads)
     wanted = args.encoders.split(",")
     with tempfile.TemporaryDirectory(prefix="earmark-benchmark-") as folder:
         root = args.keep or Path(folder)

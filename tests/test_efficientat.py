@@ -49,7 +49,27 @@ def test_front_end_is_that_of_the_publication() -> None:
     found = efficientat.features(samples[None])[0, 0]
     expected = slow_features(samples)
     assert found.shape == expected.shape == (128, 10)
-    assert np.abs(found - expected).max() < 1e-4
+    heard = efficientat.heard_bands()
+    assert heard == 116
+    assert np.abs(found - expected)[:heard].max() < 1e-4
+
+
+def test_what_lies_above_11_khz_is_silence() -> None:
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 3200)).astype(np.float32)
+    silence = efficientat.features(np.zeros((1, 3200), np.float32))
+    found = efficientat.features(samples)
+    heard = efficientat.heard_bands()
+    assert np.abs(found - silence)[0, 0, heard:].max() < 1e-6
+    assert np.abs(found - silence)[0, 0, heard - 1].min() > 0.1
+
+
+@pytest.mark.data
+def test_a_short_clip_is_repeated_without_a_gap(settings: Settings) -> None:
+    encoder = encoders.create("efficientat", settings=settings)
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 96_000).astype(np.float32)
+    found = framing.encode_clip(encoder, Clip(noise, 32_000)).rows
+    full = np.tile(noise, 4)[None, :320_000]
+    assert np.abs(found - encoder.encode(full)).max() < 1e-6
 
 
 def test_ten_seconds_are_a_thousand_frames() -> None:

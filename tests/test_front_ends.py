@@ -7,7 +7,7 @@ import pytest
 
 from earmark.encoders import clap, panns, vggish
 from earmark.features.reference_mel import MelFront, filters, log_mel, window
-from earmark.framing import repeat_padded
+from earmark.framing import repeat_filled, repeat_padded
 from earmark.types import Float32Array, Float64Array
 
 
@@ -133,3 +133,10 @@ def test_short_clips_are_repeated_whole() -> None:
     assert repeat_padded(clip, 8).tolist() == [[1, 2, 3, 1, 2, 3, 0, 0]]
     assert repeat_padded(clip, 3).tolist() == clip.tolist()
     assert repeat_padded(clip, 2).tolist() == [[1, 2]]
+
+
+def test_short_clips_can_be_repeated_without_a_gap() -> None:
+    clip = np.arange(1, 4, dtype=np.float32)[None]
+    assert repeat_filled(clip, 8).tolist() == [[1, 2, 3, 1, 2, 3, 1, 2]]
+    assert repeat_filled(clip, 3).tolist() == clip.tolist()
+    assert repeat_filled(clip, 2).tolist() == [[1, 2]]

@@ -132,6 +132,65 @@ def test_the_map_is_kept_and_later_sounds_move_nothing(lib):
     assert not np.array_equal(fresh.places[at], first.places[stayed])
 
 
+def test_names_are_never_drawn_over_one_another():
+    rng = np.random.default_rng(0)
+    groups = tuple(
+        clusters.Cluster(n, f"Group number {n}", *rng.normal(0, 0.2, 2).tolist(), 40 - n)
+        for n in range(30)
+    )
+    none = np.zeros(0, np.int64)
+    made = charting.Map(none, np.zeros((0, 2), np.float32), none, groups, {}, 0)
+    drawn = drawing.names_of(made)
+    assert drawn[0] == (groups[0].x, groups[0].y, groups[0].name)  # the largest where it is
+    assert 5 < len(drawn) < 30
+    for i, (x, y, name) in enumerate(drawn):
+        for x_of, y_of, other in drawn[:i]:
+            wide = 0.0185 * (len(name) + len(other)) / 2
+            assert abs(x - x_of) >= wide or abs(y - y_of) > 0.04
+        home = next(c for c in groups if c.name == name)
+        assert x == home.x
+        assert abs(y - home.y) < 0.1
+
+
+def test_a_file_that_changed_is_placed_anew_and_moves_nothing(tmp_path):
+    store = open_store(str(tmp_path / "library"), create=True)
+    rows, kinds = blobs(15)
+    fill(store, rows, kinds)
+    store.close()
+    with earmark.open(tmp_path / "library") as lib:
+        first = lib.map()
+        track = lib.store.find_path("/t/dog <3> & co.wav").id
+        with lib.store.writer() as writer:  # what the file holds now sounds like rain
+            record = TrackRecord("/t/dog <3> & co.wav", "another", 2, 2, INFO)
+            encoded = Encoded(rows[1][None], np.array([[0.0, 1.0]]))
+            assert writer.put_track(record, {"toy": encoded}) == track
+            writer.commit()
+        second = lib.map()
+        assert second.added == 1
+        stayed = first.tracks != track
+        assert np.array_equal(second.tracks, first.tracks)
+        assert np.array_equal(second.places[stayed], first.places[stayed])
+        moved, rain = second.places[~stayed][0], second.places[1]
+        assert np.linalg.norm(moved - rain) < 0.3 < np.linalg.norm(moved - first.places[~stayed][0])
+        again = lib.map()
+        assert again.added == 0
+        assert np.array_equal(again.places, second.places)
+
+
+def test_a_map_of_before_contents_were_noted_is_kept(tmp_path):
+    store = open_store(str(tmp_path / "library"), create=True)
+    fill(store, *blobs(15))
+    made = charting.chart(store, seed=0)
+    arrays = {n: a for n, a in store.arrays("map").items() if n != "contents"}
+    with store.writer() as writer:
+        writer.put_arrays("map", arrays)
+        writer.commit()
+    old = charting.chart(store, seed=1)
+    assert old.added == 0
+    assert np.array_equal(old.places, made.places)
+    store.close()
+
+
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_map(lib):
     first = lib.map()
@@ -237,6 +296,7 @@ def test_a_click_plays_and_names_the_sound(lib, made, tmp_path):
         errors: list[str] = []
         view.on("pageerror", lambda error: errors.append(str(error)))
         view.goto(file.as_uri())
+        assert view.evaluate("[sy(1), sy(-1)]") == pytest.approx([58 + 12, 700 - 70 - 12], abs=12)
         x, y = view.evaluate("[sx(D.x[4]), sy(D.y[4])]")
         view.mouse.move(x, y)
         assert "co.wav" in view.inner_text("#tip")

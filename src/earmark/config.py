@@ -48,6 +48,8 @@ class Settings:
     model_memory_mb : int
         Most that the networks of all workers may occupy, in MB, where the number of workers is
         not given.
+    model_int8 : bool
+        Run networks in 8 bits where that is faster and gives nearly the same vectors.
     salvage : bool
         Keep what can be decoded of files that are cut off or damaged.
     seed : int
@@ -78,6 +80,7 @@ class Settings:
     file_time_limit: float = 120.0
     feature_cache_mb: int = 1024
     model_memory_mb: int = 2400
+    model_int8: bool = True
     salvage: bool = False
     seed: int = 0
     timbre_profile: str = "default"

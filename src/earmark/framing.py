@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -318,13 +319,30 @@ class WindowSession:
 class TilingSession(WindowSession):
     """A session in which audio shorter than one window is repeated to fill it.
 
-    As often as it fits whole, then zeros: what CLAP calls repeatpad.
+    Parameters
+    ----------
+    encoder : Encoder
+    batch : int, optional
+        As for `WindowSession`.
+    repeat : {'whole', 'fill'}
+        'whole': as often as it fits whole, then zeros (what CLAP calls repeatpad); 'fill': until
+        the window is full, the last copy cut.
     """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        batch: int | None = None,
+        repeat: Literal["whole", "fill"] = "whole",
+    ) -> None:
+        super().__init__(encoder, batch=batch)
+        self._repeated = repeat_padded if repeat == "whole" else repeat_filled
 
     def _encode(self, starts: Int64Array, windows: Float32Array) -> None:
         n = self._buffer.length
         if 0 < n < self._window:
-            windows = repeat_padded(windows[:, :n], self._window)
+            windows = self._repeated(windows[:, :n], self._window)
         super()._encode(starts, windows)
 
 
@@ -338,6 +356,17 @@ def repeat_padded(clips: Float32Array, length: int) -> Float32Array:
     """
     tiled = np.tile(clips, (1, max(1, length // clips.shape[1])))[:, :length]
     return np.pad(tiled, ((0, 0), (0, length - tiled.shape[1])))
+
+
+def repeat_filled(clips: Float32Array, length: int) -> Float32Array:
+    """Repeat clips, shape (m, n), n > 0, until they fill `length`.
+
+    Examples
+    --------
+    >>> repeat_filled(np.array([[1, 2, 3]], np.float32), 8)
+    array([[1., 2., 3., 1., 2., 3., 1., 2.]], dtype=float32)
+    """
+    return np.tile(clips, (1, -(-length // clips.shape[1])))[:, :length]
 
 
 def _given_dtype(rows: RowSpec) -> np.dtype[np.uint8] | np.dtype[np.float32]:

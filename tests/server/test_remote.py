@@ -18,6 +18,7 @@ from earmark.errors import (
     LibraryLocked,
     NotAvailable,
     QueryError,
+    SourceError,
     StoreError,
     TrackNotFound,
     UsageError,
@@ -70,6 +71,30 @@ def test_the_same_answers(both, music):
     same(both, lambda lib: lib.playlist(like=[1], length=4))
     same(both, lambda lib: lib.identify(clip))
     same(both, lambda lib: lib.identify(f"{clip}#0.5-3", exact_range=True))
+
+
+def test_words_are_liked_and_disliked(both):
+    same(both, lambda lib: lib.search(like="ada", k=5))
+    same(both, lambda lib: lib.search(like=[1, "ada^2"], k=5))
+    same(both, lambda lib: lib.search("ada", unlike=["first^0.5"], k=5))
+    same(both, lambda lib: lib.recommend(1, unlike="ada", k=3))
+    same(both, lambda lib: lib.recommend([1, "ada"], k=3))
+    for lib in both:
+        with pytest.raises((TrackNotFound, SourceError)):
+            lib.search(like=[1, "no/such.wav"])
+        with pytest.raises(QueryError, match="more than 0"):
+            lib.search(like="ada^0")
+
+
+def test_words_never_name_a_file_of_the_server(library, cache, monkeypatch, music, tmp_path):
+    folder = tmp_path / "here"
+    folder.mkdir()
+    shutil.copy(music / "Ada" / "First" / "1.flac", folder / "ada")
+    monkeypatch.chdir(folder)  # the server's: it runs in this process
+    with serving(library, settings=cache) as url:
+        answer = Client(url).get("/search", {"like_words": "ada", "k": 5})
+        assert {hit["by"] for hit in answer["hits"]} == {"metadata"}
+        assert answer["query"]["like"] == ["ada"]
 
 
 def test_hits_know_what_was_asked(both, music):

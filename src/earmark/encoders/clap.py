@@ -24,6 +24,7 @@ import numpy as np
 from earmark.config import Settings
 from earmark.encoders.clap_text import Tokenizer
 from earmark.encoders.converting import Recipe
+from earmark.encoders.examples import featured
 from earmark.encoders.graph_encoder import (
     Design,
     Files,
@@ -206,15 +207,17 @@ def recipe(located: Located, tower: str) -> Recipe:
         return clap.build(tower, tensors, source, path)
 
     random = np.random.default_rng(0)
-    if tower == "audio":
-        noise = random.uniform(-0.5, 0.5, (2, 480_000)).astype(np.float32)
-        noise[1] *= np.linspace(0, 1, 480_000, dtype=np.float32) ** 4
-        inputs: Mapping[str, AnyArray] = {"mel": features(noise)}
-    else:
+    if tower == "text":
         words = int(config.get("text_config", {}).get("vocab_size", 50_265))
-        inputs = {"tokens": random.integers(4, words, (2, 9), dtype=np.int64)}
-    axes = {} if tower == "audio" else {"tokens": (1,)}
-    return Recipe(f"{tower}-1", build, inputs, ("vectors",), axes)
+        inputs: Mapping[str, AnyArray] = {
+            "tokens": random.integers(4, words, (2, 9), dtype=np.int64)
+        }
+        return Recipe("text-1", build, inputs, ("vectors",), {"tokens": (1,)})
+    noise = random.uniform(-0.5, 0.5, (2, 480_000)).astype(np.float32)
+    noise[1] *= np.linspace(0, 1, 480_000, dtype=np.float32) ** 4
+    inputs = {"mel": features(noise)}
+    sounds = featured("mel", features, sample_rate=FRONT.sample_rate, seconds=10.0)
+    return Recipe("audio-1", build, inputs, ("vectors",), {}, sounds=sounds)
 
 
 def create(

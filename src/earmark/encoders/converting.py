@@ -1,5 +1,7 @@
 """Checkpoints become ONNX graphs, once: converted, compared with PyTorch, kept in the cache.
 
+How a graph is then run here (`earmark.encoders.choosing`) is found once as well.
+
 A converted file is named by the content it came from and by the recipe, so that neither can
 change unnoticed.  Beside it lies a JSON file of what the comparison found.
 """
@@ -8,7 +10,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,6 +51,9 @@ class Recipe:
         The axes of each input, besides 0, that may have any length.
     key : str
         The checkpoint keeps its tensors under this key.
+    sounds : callable, optional
+        Makes features of generated sounds: with true those that an 8-bit graph is made by, with
+        false those that it is compared on.  Without, no 8-bit graph is tried.
     """
 
     name: str
@@ -57,6 +62,7 @@ class Recipe:
     outputs: tuple[str, ...]
     axes: Mapping[str, tuple[int, ...]]
     key: str = ""
+    sounds: Callable[[bool], Sequence[Mapping[str, AnyArray]]] | None = None
 
 
 @dataclass(frozen=True)
@@ -74,12 +80,15 @@ class Prepared:
         What runs it.
     bfloat16 : bool
         Whether its outputs in bfloat16 are near enough.
+    int8 : bool
+        Whether it is the 8-bit form of the graph.
     """
 
     path: Path
     content: str
     backend: str
     bfloat16: bool
+    int8: bool = False
 
 
 def content_name(located: Located, places: Places, path: Path) -> str:
@@ -103,7 +112,9 @@ def known_digest(path: Path, places: Places) -> str:
     return found
 
 
-def prepare(located: Located, places: Places, recipe: Recipe) -> Prepared:
+def prepare(
+    located: Located, places: Places, recipe: Recipe, *, allow_int8: bool = True
+) -> Prepared:
     """Return the graph of a model, converted now if it is not yet.
 
     Raises
@@ -113,19 +124,25 @@ def prepare(located: Located, places: Places, recipe: Recipe) -> Prepared:
     EncoderError
         If the checkpoint does not fit its network, or its conversion computes something else.
     """
+    from earmark.encoders import choosing
+
     source = located.weights
     content = content_name(located, places, source)
     stem = f"{located.model.name}-{recipe.name}-{known_digest(source, places)[:16]}"
-    notes = places.derived / f"{stem}.json"
     target = source if source.suffix == ".onnx" else places.derived / f"{stem}.onnx"
     if target is not source and not target.is_file():
         _need_torch(located, source)
         _convert(source, recipe, target)
+    small = places.derived / f"{stem}-int8.onnx"
+    asked = {"backends": list(backends.available()), "allow_int8": allow_int8}
+    notes = places.derived / f"{stem}.json"
     found = _read_json(notes)
-    if found.get("backends") != list(backends.available()):
-        found = {"backends": list(backends.available()), **_measure(target, recipe)}
+    if not choosing.holds(found, asked, small):
+        found = {**asked, **choosing.choose(target, small if allow_int8 else None, recipe)}
         _write_json(notes, found)
-    return Prepared(target, content, str(found["backend"]), bool(found["bfloat16"]))
+    int8 = bool(found["int8"])
+    path = small if int8 else target
+    return Prepared(path, content, str(found["backend"]), bool(found["bfloat16"]), int8)
 
 
 def _need_torch(located: Located, source: Path) -> None:
@@ -218,24 +235,6 @@ def least_cosine(a: Mapping[str, Float32Array], b: Mapping[str, Float32Array]) -
         cosines = (x * y).sum(axis=1) / np.maximum(norms, 1e-12)
         least = min(least, float(np.nan_to_num(cosines).min()))
     return least
-
-
-def _measure(path: Path, recipe: Recipe) -> dict[str, Any]:
-    """Find the fastest backend whose outputs are near enough to those of ONNX Runtime."""
-    slow = {"backend": "onnxruntime", "bfloat16": False}
-    if "openvino" not in backends.available():
-        return slow
-    from earmark.encoders.backends.openvino import has_bfloat16
-
-    exact = backends.load(path, backend="onnxruntime").run(dict(recipe.inputs))
-    for bfloat16 in (True, False) if has_bfloat16() else (False,):
-        try:
-            graph = backends.load(path, backend="openvino", bfloat16=bfloat16)
-        except EncoderError:  # not every graph that one runs the other does
-            return slow
-        if least_cosine(exact, graph.run(dict(recipe.inputs))) >= LEAST_COSINE:
-            return {"backend": "openvino", "bfloat16": bfloat16}
-    return slow
 
 
 def _read_json(path: Path) -> dict[str, Any]:

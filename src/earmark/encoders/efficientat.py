@@ -1,8 +1,11 @@
 """EfficientAT: what a sound is, by a small convolutional network trained on AudioSet.
 
 Windows of 10 s become a vector (384 numbers for mn04, 960 for mn10) and the probabilities of 527
-classes.  A clip shorter than a window is repeated to fill it, which finds like sounds better than
-silence around it does (measured; see ``docs/models/semantic.md``).
+classes.  Two things are done to a sound that the published front-end leaves open, both because
+they find like sounds better (measured; see ``docs/models/semantic.md``): a clip shorter than a
+window is repeated until it fills it, with no silence left at the end; and nothing above 11 kHz is
+heard, since whether a recording has anything there tells of its codec and recorder rather than
+of what sounds.
 
 Source: Schmid, Koutini and Widmer, "Efficient Large-Scale Audio Tagging via Transformer-to-CNN
 Knowledge Distillation" (2023); weights MIT, github.com/fschmid56/EfficientAT.
@@ -11,6 +14,7 @@ Knowledge Distillation" (2023); weights MIT, github.com/fschmid56/EfficientAT.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -44,13 +48,25 @@ FRONT = MelFront(
 )
 
 _NDIM = {"mn04": 384, "mn10": 960}
-_ALGORITHM = "1"
+HEARD_HZ = 11_000.0
+"""Bands whose middle is above this are given as silent."""
+
+_ALGORITHM = "2"
 """Raised whenever the same audio and weights would give other rows."""
+
+
+@lru_cache(maxsize=1)
+def heard_bands() -> int:
+    """How many of the bands lie below `HEARD_HZ`."""
+    mel = np.linspace(0.0, np.log1p(FRONT.fmax_hz / 700), FRONT.bands + 2)[1:-1]
+    return int(np.count_nonzero(700 * np.expm1(mel) <= HEARD_HZ))
 
 
 def features(windows: Float32Array) -> Float32Array:
     """Return what the network takes, shape (n, 1, 128, frames), of windows at 32 kHz."""
-    levels = (log_mel(windows, FRONT) + np.float32(4.5)) / np.float32(5)
+    levels = log_mel(windows, FRONT)
+    levels[:, :, heard_bands() :] = np.log(FRONT.floor)
+    levels = (levels + np.float32(4.5)) / np.float32(5)
     return np.ascontiguousarray(levels.transpose(0, 2, 1)[:, None])
 
 
@@ -100,5 +116,6 @@ def create(
         sample_rate=FRONT.sample_rate,
         algorithm=_ALGORITHM,
         outputs={"emb": _NDIM[chosen.model], "logits": len(audioset_labels())},
+        repeat="fill",
     )
     return EfficientAT(design, chosen, files_of(chosen.model, settings), recipe(chosen.model))

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from earmark.types import JSON, EncoderSpec, EncodeSession, Float32Array, RowSpe
 from earmark.weights import Located, Places, model, require
 
 _BATCH = 1
-"""Windows at once: more gains nothing on a CPU, and in bfloat16 rows would depend on others."""
+"""Windows at once: more gains little on a CPU, and in bfloat16 rows would depend on others."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,10 @@ class Design:
         What the spec says besides the model and the hop.
     algorithm : str
         Raised whenever the same audio and weights would give other rows.
+    batch : int
+        Windows at once in 8 bits, where a row does not depend on its batch-mates.
+    repeat : {'whole', 'fill'}
+        How a clip shorter than a window is repeated; see `earmark.framing.TilingSession`.
     """
 
     name: str
@@ -63,6 +68,8 @@ class Design:
     algorithm: str
     outputs: Mapping[str, int]
     options: Mapping[str, JSON] = field(default_factory=dict)
+    batch: int = _BATCH
+    repeat: Literal["whole", "fill"] = "whole"
 
 
 def take_options(
@@ -95,10 +102,12 @@ def take_options(
 
 @dataclass(frozen=True)
 class Files:
-    """A model's files, and the folders that they and their conversions lie in."""
+    """A model's files, the folders that they and their conversions lie in, and whether graphs of
+    8 bits may be made of them."""
 
     located: Located
     places: Places
+    int8: bool = True
 
 
 def files_of(name: str, settings: Settings | None) -> Files:
@@ -109,8 +118,9 @@ def files_of(name: str, settings: Settings | None) -> Files:
     NotAvailable
         If they are not here; the hint says how to get them.
     """
-    places = Places.of(settings or Settings.from_env(os.environ))
-    return Files(require(model(name), places), places)
+    settings = settings or Settings.from_env(os.environ)
+    places = Places.of(settings)
+    return Files(require(model(name), places), places, settings.model_int8)
 
 
 class GraphEncoder:
@@ -142,7 +152,8 @@ class GraphEncoder:
 
     def prepare(self, recipe: Recipe) -> Prepared:
         """Return a graph of this model, converted now if it is not yet."""
-        return prepare(self._files.located, self._files.places, recipe)
+        files = self._files
+        return prepare(files.located, files.places, recipe, allow_int8=files.int8)
 
     def graph(self, prepared: Prepared) -> backends.Graph:
         """Return a graph, loaded on first use."""
@@ -173,7 +184,8 @@ class GraphEncoder:
 
     def session(self) -> EncodeSession:
         """Begin a new track; what is shorter than a window is repeated to fill it."""
-        return TilingSession(self, batch=_BATCH)  # type: ignore[arg-type]
+        design, batch = self._design, self._batch()
+        return TilingSession(self, batch=batch, repeat=design.repeat)  # type: ignore[arg-type]
 
     def outputs(
         self, windows: Float32Array, features: Callable[[Float32Array], Float32Array]
@@ -189,13 +201,15 @@ class GraphEncoder:
         size = round(self._design.window * self._design.sample_rate)
         if windows.ndim != 2 or windows.shape[1] != size:
             raise EncoderError(f"windows must have shape (n, {size}), got {windows.shape}")
-        parts = [
-            self._run(features(windows[i : i + _BATCH])) for i in range(0, len(windows), _BATCH)
-        ]
+        batch = self._batch()
+        parts = [self._run(features(windows[i : i + batch])) for i in range(0, len(windows), batch)]
         return {
             name: np.concatenate([np.empty((0, ndim), np.float32), *(p[name] for p in parts)])
             for name, ndim in self._design.outputs.items()
         }
+
+    def _batch(self) -> int:
+        return self._design.batch if self._prepared.int8 else _BATCH
 
     def _run(self, inputs: Float32Array) -> dict[str, Float32Array]:
         found = self.graph(self._prepared).run({self._input: inputs})

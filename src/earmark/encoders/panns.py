@@ -13,6 +13,7 @@ import numpy as np
 
 from earmark.config import Settings
 from earmark.encoders.converting import Recipe
+from earmark.encoders.examples import featured
 from earmark.encoders.graph_encoder import Design, files_of, take_options
 from earmark.encoders.labels import audioset_labels
 from earmark.encoders.tagging import TaggingEncoder
@@ -67,6 +68,7 @@ def recipe() -> Recipe:
         outputs=("logits", "emb"),
         axes={"mel": (2,)},
         key="model",
+        sounds=featured("mel", features, sample_rate=FRONT.sample_rate, seconds=10.0),
     )
 
 

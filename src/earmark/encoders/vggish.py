@@ -21,6 +21,7 @@ import numpy as np
 
 from earmark.config import Settings
 from earmark.encoders.converting import Recipe
+from earmark.encoders.examples import featured
 from earmark.encoders.graph_encoder import (
     Design,
     Files,
@@ -58,6 +59,9 @@ FRONT = MelFront(
     log="ln",
     floor=0.01,
 )
+
+_BATCH = 4
+"""Windows at once in 8 bits: the large layers are read from memory once for all of them."""
 
 _ALGORITHM = "1"
 """Raised whenever the same audio and weights would give other rows."""
@@ -173,7 +177,12 @@ def recipe() -> Recipe:
     """How the checkpoint becomes a graph."""
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 32_000)).astype(np.float32)
     return Recipe(
-        name="1", build=_build, inputs={"mel": features(noise)}, outputs=("emb",), axes={}
+        name="1",
+        build=_build,
+        inputs={"mel": features(noise)},
+        outputs=("emb",),
+        axes={},
+        sounds=featured("mel", features, sample_rate=FRONT.sample_rate, seconds=4.0),
     )
 
 
@@ -205,6 +214,7 @@ def create(
         algorithm=_ALGORITHM,
         outputs={"emb": NDIM},
         options={"profile": profile, "pca": pca},
+        batch=_BATCH,
     )
     post_process = read_post_process(_pca_file(files)) if pca else None
     return Vggish(design, chosen, files, mean=profile == "mean", post_process=post_process)

@@ -36,7 +36,26 @@ AudioLike: TypeAlias = "str | os.PathLike[str] | Moment | Clip | tuple[AnyArray,
 NOTHING: Float32Array = np.zeros(0, np.float32)
 """No sound."""
 
-TrackLike: TypeAlias = "int | str | os.PathLike[str] | Moment | Track"
+
+@dataclass(frozen=True)
+class Words:
+    """Words to resemble or to avoid, and never the name of a track or a file.
+
+    Parameters
+    ----------
+    text : str
+    weight : float
+        How much they count beside other things.
+    """
+
+    text: str
+    weight: float = 1.0
+
+    def __str__(self) -> str:
+        return self.text if self.weight == 1 else f"{self.text}^{self.weight:g}"
+
+
+TrackLike: TypeAlias = "int | str | os.PathLike[str] | Moment | Track | Words"
 """A track's id, its path (with ``#start-end``), or the track itself."""
 
 
@@ -233,6 +252,8 @@ def resolve(store: Store, thing: TrackLike, *, missing_ok: bool = False) -> Like
     """
     if isinstance(thing, Track):
         return Liked(thing, thing.path)
+    if isinstance(thing, Words):
+        raise TrackNotFound(f"words name no track, got {str(thing)!r}")
     if isinstance(thing, int) or (isinstance(thing, str) and thing.partition("#")[0].isdecimal()):
         moment = parse_moment(str(thing))
         found = store.tracks([int(moment.source)]) if moment.source.isdecimal() else []

@@ -81,6 +81,8 @@ def name_of(thing: AudioLike | TrackLike) -> str | int:
         return thing.id
     if isinstance(thing, Clip):
         return thing.source
+    if isinstance(thing, probes.Words):
+        return str(thing)
     moment = probes.as_moment(thing)
     if moment is None:
         return "samples"

@@ -230,9 +230,8 @@ def _by_words(search: Search, reading: Mapping[str, Encoder]) -> list[Ranking]:
     """Rankings for the words: the metadata's, the labels', and one of each encoder that reads."""
     wishes, question = search.wishes, search.question
     rankings = []
-    if search.allows(METADATA) and question.text is not None:
-        found = search.store.find_text(question.text.strip(), search.depth, where=search.where)
-        rankings.append(_of_texts(METADATA, found))
+    if search.allows(METADATA) and (question.text is not None or not (wishes.sounds or reading)):
+        rankings.append(_of_texts(METADATA, _in_metadata(search)))
     if search.allows(TAGS):
         rankings.append(
             _of_texts(TAGS, by_labels(search.store, wishes.words, search.depth, search.where))
@@ -254,6 +253,18 @@ def _by_words(search: Search, reading: Mapping[str, Encoder]) -> list[Ranking]:
             hint=f"try --by {METADATA}",
         )
     return rankings
+
+
+def _in_metadata(search: Search) -> list[TextMatch]:
+    """Tracks whose metadata has the text, or, without one, any of the liked words: best first."""
+    text = search.question.text
+    asked = [text.strip()] if text is not None else [wish.text for wish in search.wishes.words]
+    found: dict[int, TextMatch] = {}
+    for one in asked:
+        for match in search.store.find_text(one, search.depth, where=search.where):
+            if match.track not in found or match.score > found[match.track].score:
+                found[match.track] = match
+    return sorted(found.values(), key=lambda match: -match.score)
 
 
 def _of_texts(name: str, found: Sequence[TextMatch], *, weight: float = 1.0) -> Ranking:

@@ -14,7 +14,7 @@ from pathlib import Path
 from earmark.audio.suffixes import AUDIO_SUFFIXES
 from earmark.errors import AudioError, QueryError, TrackNotFound
 from earmark.library import probes
-from earmark.library.probes import Liked, TrackLike
+from earmark.library.probes import Liked, TrackLike, Words
 from earmark.library.questions import Question
 from earmark.types import Store
 
@@ -92,7 +92,10 @@ def wishes_of(store: Store, question: Question) -> Wishes:
 
 def _resolved(store: Store, things: Iterable[TrackLike]) -> Iterable[Wish]:
     for thing in things:
-        yield _resolve(store, *weighed(thing))
+        if isinstance(thing, Words):
+            yield Wish(text=check_text(thing.text), weight=_checked(thing.weight, thing))
+        else:
+            yield _resolve(store, *weighed(thing))
 
 
 def weighed(thing: TrackLike) -> tuple[TrackLike, float]:
@@ -113,10 +116,25 @@ def weighed(thing: TrackLike) -> tuple[TrackLike, float]:
     match = _WEIGHTED.fullmatch(thing)
     if match is None:
         return thing, 1.0
-    weight = float(match["weight"])
+    return match["thing"], _checked(float(match["weight"]), thing)
+
+
+def weighed_words(text: str) -> Words:
+    """Return a text as words, with the weight at its end; nothing is looked for under its name.
+
+    Examples
+    --------
+    >>> weighed_words("voice^2"), weighed_words("rain")
+    (Words(text='voice', weight=2.0), Words(text='rain', weight=1.0))
+    """
+    match = _WEIGHTED.fullmatch(text)
+    return Words(text) if match is None else Words(match["thing"], float(match["weight"]))
+
+
+def _checked(weight: float, thing: object) -> float:
     if not 0 < weight <= 1e6:
-        raise QueryError(f"a weight must be more than 0, got {thing!r}", hint="leave it out")
-    return match["thing"], weight
+        raise QueryError(f"a weight must be more than 0, got {str(thing)!r}", hint="leave it out")
+    return weight
 
 
 def _resolve(store: Store, thing: TrackLike, weight: float) -> Wish:

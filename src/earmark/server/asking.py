@@ -21,6 +21,10 @@ TrackId = Annotated[
     ),
 ]
 Text = Annotated[str, Field(max_length=4000)]
+Words = Annotated[
+    str,
+    Field(min_length=1, max_length=4000, description='Words; "voice^2" counts twice.'),
+]
 Where = Annotated[
     str,
     Field(max_length=2000, description="A filter, e.g. genre = 'jazz' and duration < 10."),
@@ -45,6 +49,8 @@ class SearchAsked(Asked):
     text: Text | None = Field(None, description="Words.")
     like: list[TrackId] = Field([], max_length=32, description="Tracks to resemble.")
     unlike: list[TrackId] = Field([], max_length=32, description="Tracks not to resemble.")
+    like_words: list[Words] = Field([], max_length=32, description="Words to resemble.")
+    unlike_words: list[Words] = Field([], max_length=32, description="Words to stay away from.")
     by: list[Name] = Field([], max_length=16, description="Encoders or kinds, or metadata.")
     where: Where | None = None
     k: Count = 10

@@ -1,15 +1,17 @@
 """The map as it is kept in the library: made once, then only added to.
 
-Arrays under the name ``map``: ids, places, groups, and JSON (as bytes) with the names of the groups
-and what the layout was made from.  Tracks that came later are placed among the others without
-moving any; those that are gone are left out; other encoders, or a wish for it, make a new layout.
+Arrays under the name ``map``: ids, places, groups, what each track's file held, and JSON (as bytes)
+with the names of the groups and what the layout was made from.  Tracks that came later, and those
+whose files changed, are placed among the others without moving any; those that are gone are left
+out; other encoders, or a wish for it, make a new layout.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -45,6 +47,8 @@ class Map:
         How many tracks there were when the layout was made.
     added : int
         How many tracks were placed just now.
+    contents : uint64 array, shape (n,)
+        A number for what each track's file held when it was placed; none in older maps.
     """
 
     tracks: Int64Array
@@ -54,6 +58,7 @@ class Map:
     made_from: dict[str, str]
     laid_out: int
     added: int = 0
+    contents: AnyArray = field(default_factory=lambda: np.zeros(0, np.uint64))
 
     def __len__(self) -> int:
         return len(self.tracks)
@@ -110,8 +115,11 @@ def chart(
     made_from = {name: spec.revision for name, spec in chosen.items()}
     if stored is not None and stored.made_from != made_from:
         stored = None
-    if stored is not None and np.array_equal(stored.tracks, store.track_ids()):
-        return stored
+    now = _contents(store)
+    if stored is not None:
+        stored = _unchanged(stored, now)
+        if np.array_equal(stored.tracks, store.track_ids()):
+            return stored
     vectors = spaces.track_vectors(store, by=tuple(chosen))
     if not len(vectors.ids):
         raise QueryError(
@@ -124,9 +132,40 @@ def chart(
         made = _extended(store, stored, vectors, seed)
         if not made.added and len(made) == len(stored):
             return stored
+    made = replace(made, contents=_of(made.tracks, now))
     if save:
         keep(store, made)
     return made
+
+
+def _contents(store: Store) -> dict[int, int]:
+    """A number for what each track's file holds."""
+    return {
+        one.track: int.from_bytes(blake2b(one.content_hash.encode(), digest_size=8).digest())
+        for one in store.known().values()
+        if one.track is not None
+    }
+
+
+def _of(tracks: Int64Array, contents: Mapping[int, int]) -> AnyArray:
+    return np.array([contents.get(track, 0) for track in tracks.tolist()], np.uint64)
+
+
+def _unchanged(stored: Map, contents: Mapping[int, int]) -> Map:
+    """A map without the tracks whose files have changed since they were placed."""
+    if len(stored.contents) != len(stored):
+        return stored
+    gone = ~np.isin(stored.tracks, list(contents))
+    same = gone | (stored.contents == _of(stored.tracks, contents))
+    if same.all():
+        return stored
+    return replace(
+        stored,
+        tracks=stored.tracks[same],
+        places=stored.places[same],
+        groups=stored.groups[same],
+        contents=stored.contents[same],
+    )
 
 
 def _fresh(store: Store, vectors: spaces.TrackVectors, made_from: dict[str, str], seed: int) -> Map:
@@ -167,6 +206,7 @@ def keep(store: Store, made: Map) -> None:
         "tracks": made.tracks,
         "places": made.places,
         "groups": made.groups,
+        "contents": made.contents,
         "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
     }
     with store.writer() as writer:
@@ -188,6 +228,7 @@ def load(store: Store) -> Map | None:
             clusters=tuple(Cluster(**one) for one in about["clusters"]),
             made_from=dict(about["made_from"]),
             laid_out=int(about["laid_out"]),
+            contents=arrays.get("contents", np.zeros(0, np.uint64)),
         )
     except (DamagedLibrary, KeyError, ValueError, TypeError):
         return None

@@ -1,7 +1,8 @@
 """The map as a picture (SVG, PNG) and as a table (parquet).
 
 Colours of groups are steps of the golden angle around the circle of hues, so that neighbours in
-number differ; tracks of no group are grey.  Names are drawn at the middles of the largest groups.
+number differ; tracks of no group are grey.  Names are drawn at the middles of the largest groups, a
+little above or below where another name is, or not at all.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from earmark.types import Track
 
 SIZE = 1000
 MOST_NAMES = 40
+_LINE, _LETTER = 0.042, 0.0185
+"""Height of a line and width of a letter of a name, as parts of the map."""
+
 _GOLDEN = 0.618033988749895
 _GREY = "#8a8f98"
 
@@ -45,6 +49,26 @@ def title(track: Track) -> str:
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def names_of(made: Map) -> list[tuple[float, float, str]]:
+    """Return the names that can be read side by side, with the places of their middles.
+
+    The largest groups come first; a name that meets no free place is left out.
+    """
+    drawn: list[tuple[float, float, str]] = []
+    for cluster in sorted(made.clusters, key=lambda c: -c.size)[:MOST_NAMES]:
+        for step in (0, 1, -1, 2, -2):
+            y = cluster.y + step * _LINE
+            if all(_apart(cluster.x, y, cluster.name, *other) for other in drawn):
+                drawn.append((cluster.x, y, cluster.name))
+                break
+    return drawn
+
+
+def _apart(x: float, y: float, name: str, x_of: float, y_of: float, other: str) -> bool:
+    width = _LETTER * (len(name) + len(other)) / 2
+    return abs(x - x_of) >= width or abs(y - y_of) >= 0.99 * _LINE
+
+
 def svg(made: Map, tracks: Mapping[int, Track]) -> str:
     """Return the map as an SVG image; each point has its track's name as a tooltip."""
     half = SIZE / 2
@@ -63,12 +87,12 @@ def svg(made: Map, tracks: Mapping[int, Track]) -> str:
             f'r="{radius:.1f}" fill="{colour(group)}" fill-opacity="0.75">'
             f"<title>{name}</title></circle>"
         )
-    for cluster in made.clusters[:MOST_NAMES]:
+    for x, y, name in names_of(made):
         parts.append(
-            f'<text x="{half + 0.94 * half * cluster.x:.1f}" '
-            f'y="{half - 0.94 * half * cluster.y:.1f}" text-anchor="middle" '
+            f'<text x="{half + 0.94 * half * x:.1f}" '
+            f'y="{half - 0.94 * half * y:.1f}" text-anchor="middle" '
             'font-family="sans-serif" font-size="15" font-weight="600" fill="#16181d" '
-            f'stroke="#ffffff" stroke-width="4" paint-order="stroke">{escape(cluster.name)}</text>'
+            f'stroke="#ffffff" stroke-width="4" paint-order="stroke">{escape(name)}</text>'
         )
     return "\n".join([*parts, "</svg>"]) + "\n"
 
@@ -99,11 +123,11 @@ def png(made: Map) -> bytes:
     size = float(np.clip(60_000 / max(len(made), 1), 2, 90))
     colours = [colour(group) for group in made.groups.tolist()]
     axes.scatter(made.places[:, 0], made.places[:, 1], s=size, c=colours, alpha=0.75, linewidths=0)
-    for cluster in made.clusters[:MOST_NAMES]:
+    for x, y, name in names_of(made):
         axes.text(
-            cluster.x,
-            cluster.y,
-            cluster.name,
+            x,
+            y,
+            name,
             ha="center",
             fontsize=15,
             fontweight="bold",

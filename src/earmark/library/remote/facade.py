@@ -14,7 +14,7 @@ from earmark.library import aspects, exporting
 from earmark.library.facade import Library
 from earmark.library.facade.core import show
 from earmark.library.hits import Hits
-from earmark.library.probes import AudioLike, TrackLike
+from earmark.library.probes import AudioLike, TrackLike, Words
 from earmark.library.questions import name_of, several
 from earmark.library.remote import reading, sending
 from earmark.library.remote.client import Client
@@ -103,7 +103,6 @@ class RemoteLibrary(Library):
         weights = aspects.normal(aspect)
         asked = {
             "text": text,
-            "unlike": self._numbers(unlike),
             "by": [by] if isinstance(by, str) else list(by),
             "where": where,
             "aspect": ",".join(f"{n}={w!r}" for n, w in weights.items()) or None,
@@ -115,7 +114,10 @@ class RemoteLibrary(Library):
         }
         if text is not None and not text.strip():
             raise QueryError("the text of a search must not be empty")
-        asked["like"], outside = self._liked(like)
+        asked["like"], asked["like_words"], outside = self._liked(like)
+        asked["unlike"], asked["unlike_words"], strange = self._liked(unlike)
+        if strange is not None:
+            raise sending.unknown(strange)
         audio = outside if audio is None else audio
         if audio is None:
             return reading.hits_of(self.client.get("/search", asked), show=show)
@@ -184,9 +186,16 @@ class RemoteLibrary(Library):
         by: str | Sequence[str] = (),
     ) -> Hits:
         """Suggest tracks that are like some and unlike others; see `Library.recommend`."""
+        liked, liked_words, outside = self._liked(like)
+        unliked, unliked_words, strange = self._liked(unlike)
+        for thing in (outside, strange):
+            if thing is not None:
+                raise sending.unknown(thing)
         asked = {
-            "like": self._numbers(like),
-            "unlike": self._numbers(unlike),
+            "like": liked,
+            "unlike": unliked,
+            "like_words": liked_words,
+            "unlike_words": unliked_words,
             "k": _positive("k", k),
             "where": where,
             "diversity": diversity,
@@ -261,19 +270,26 @@ class RemoteLibrary(Library):
 
     def _liked(
         self, things: TrackLike | Sequence[TrackLike]
-    ) -> tuple[builtins.list[str], AudioLike | None]:
-        """Tracks to resemble, and a recording that the library does not have."""
+    ) -> tuple[builtins.list[str], builtins.list[str], AudioLike | None]:
+        """Tracks, words, and a recording that the library does not have."""
         known: builtins.list[str] = []
+        words: builtins.list[str] = []
         outside: AudioLike | None = None
         for thing in several(things):
+            if isinstance(thing, Words):
+                words.append(str(thing))
+                continue
             try:
                 known.append(sending.track_number(self.client, thing))
             except TrackNotFound:
+                if sending.are_words(thing):
+                    words.append(str(thing))
+                    continue
                 if not isinstance(thing, (str, os.PathLike, Moment)) or outside is not None:
                     raise
                 sending.check_there(thing)
                 outside = thing
-        return known, outside
+        return known, words, outside
 
     def _ids(self, things: TrackLike | Sequence[TrackLike]) -> builtins.list[int]:
         return sorted({self.track(thing).id for thing in several(things)})

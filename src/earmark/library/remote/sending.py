@@ -18,6 +18,7 @@ from earmark.errors import NotAvailable, QueryError, SourceError, TrackNotFound
 from earmark.library import probes
 from earmark.library.probes import AudioLike, TrackLike
 from earmark.library.remote.client import Client
+from earmark.library.wishes import is_words, weighed_words
 from earmark.moments import Moment, parse_moment
 from earmark.types import AnyArray, Clip, Track
 
@@ -132,6 +133,22 @@ def check_there(thing: str | os.PathLike[str] | Moment) -> None:
     sources.stat(sources.canonical(moment.source))
 
 
+def are_words(thing: object) -> bool:
+    """Whether something that names no track is words, with or without a weight."""
+    if not isinstance(thing, str):
+        return False
+    bare = weighed_words(thing).text
+    return is_words(bare) and not Path(bare).exists()
+
+
+def unknown(thing: object) -> TrackNotFound:
+    """Return the error that a recording is not in the library."""
+    return TrackNotFound(
+        f"no track has the path {thing}",
+        hint="a remote library knows its own tracks; give other recordings as audio=...",
+    )
+
+
 def find_path(client: Client, path: str) -> int:
     """Return the number of the track at a path of the server's machine.
 
@@ -149,8 +166,7 @@ def find_path(client: Client, path: str) -> int:
         answer = client.get("/tracks", {"where": f"path = '{quoted}'", "limit": 1})
         if answer["tracks"]:
             return int(answer["tracks"][0]["track"])
-    hint = "a remote library knows its own tracks; give other recordings as audio=..."
-    raise TrackNotFound(f"no track has the path {path}", hint=hint)
+    raise unknown(path)
 
 
 def refuse(what: str) -> NotAvailable:

@@ -10,9 +10,10 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from earmark.library.hits import Hits
+from earmark.library.wishes import weighed_words
 from earmark.server import asking, intake
 from earmark.server.access import Access
-from earmark.server.asking import Count, Name, SearchAsked, Share, TrackId, Where
+from earmark.server.asking import Count, Name, SearchAsked, Share, TrackId, Where, Words
 from earmark.server.context import Caller, Served, Server, hit_json, known_parameters
 from earmark.server.documents import Answer, problems
 from earmark.server.documents import upload as upload_body
@@ -56,8 +57,8 @@ async def _answer(
         hits: Hits = method(
             asked.text,
             audio=clip,
-            like=tuple(asked.like),
-            unlike=tuple(asked.unlike),
+            like=(*asked.like, *map(weighed_words, asked.like_words)),
+            unlike=(*asked.unlike, *map(weighed_words, asked.unlike_words)),
             by=tuple(asked.by),
             where=_narrowed(asked, upload),
             k=asked.k,
@@ -129,6 +130,7 @@ async def random(
 
 
 Likes = Annotated[list[TrackId], Query(max_length=200)]
+WordLists = Annotated[list[Words], Query(max_length=32)]
 Names = Annotated[list[Name], Query(max_length=16)]
 Diversity = Annotated[Share, Query(description="0: the likest; towards 1: unlike each other.")]
 
@@ -137,8 +139,10 @@ Diversity = Annotated[Share, Query(description="0: the likest; towards 1: unlike
 async def recommend(
     served: Server,
     access: Caller,
-    like: Annotated[list[TrackId], Query(min_length=1, max_length=200)],
-    unlike: Likes = [],  # noqa: B006 - FastAPI copies it
+    like: Likes = [],  # noqa: B006 - FastAPI copies it
+    unlike: Likes = [],  # noqa: B006
+    like_words: WordLists = [],  # noqa: B006
+    unlike_words: WordLists = [],  # noqa: B006
     k: Annotated[Count, Query()] = 10,
     where: Annotated[Where | None, Query()] = None,
     diversity: Diversity = 0.3,
@@ -147,11 +151,13 @@ async def recommend(
 ) -> Json:
     """Suggest tracks that are like some and unlike others, and not all the same."""
     check_where(where, access)
+    if not like and not like_words:
+        raise Problem(422, "a suggestion needs 'like' or 'like_words'")
 
     def work() -> dict[str, Any]:
         hits = served.method("recommend")(
-            tuple(like),
-            unlike=tuple(unlike),
+            (*like, *map(weighed_words, like_words)),
+            unlike=(*unlike, *map(weighed_words, unlike_words)),
             k=k,
             where=where,
             diversity=diversity,
