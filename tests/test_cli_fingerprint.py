@@ -220,6 +220,50 @@ def test_a_run_is_trained_by_one_process_at_a_time(run, work: Path, tmp_path: Pa
     assert run("train", "busy", "--config", "run.toml", "--runs", tmp_path)[0] == 0
 
 
+FULL = """
+import resource, signal, sys
+from earmark import cli
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+sys.exit(cli.run(["fingerprint", *sys.argv[2:]]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("room", "named"), [(300, "config.json"), (4000, "ckpt-0001.pt"), (9_000_000, None)]
+)
+def test_a_disk_that_is_full_while_training(
+    run, work: Path, tmp_path: Path, room: int, named: str | None
+) -> None:
+    pytest.importorskip("torch")
+    quick = ("--set", "optimizer.steps_per_epoch=1", "--set", "run.tensorboard=off")
+    options = ["--config", "run.toml", "--runs", str(tmp_path), *quick]
+    command = [sys.executable, "-c", FULL, str(room), "train", "full", *options]
+    done = subprocess.run(
+        command,
+        cwd=work,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    if named is None:
+        assert done.returncode == 0, done.stderr
+        return
+    assert done.returncode == 2, done.stderr
+    assert named in done.stderr
+    assert "free some space" in done.stderr
+    assert not list((tmp_path / "full").glob("*.part"))
+    assert run("train", "full", *options)[0] == 0
+
+
+def test_a_damaged_configuration_of_a_run_is_said(run, tmp_path: Path) -> None:
+    (tmp_path / "hurt").mkdir()
+    (tmp_path / "hurt" / "config.json").write_text('{"optimizer": ')
+    refused(run("train", "hurt", "--runs", tmp_path), "must be JSON", "config.json")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [2, 5])
 def test_a_killed_training_goes_on_with_the_losses_that_it_would_have_had(

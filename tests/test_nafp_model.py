@@ -247,6 +247,15 @@ def test_in_half_precision_only_convolutions_are_half(kind: str) -> None:
     assert seen["Conv2d"] == {torch.bfloat16, torch.float32}
 
 
+def test_full_precision_asks_for_no_autocast_at_all(monkeypatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise RuntimeError("unsupported autocast device_type 'mps'")
+
+    net = build(Config(model=Model(published=TINY_NET)))
+    monkeypatch.setattr(torch, "autocast", refused)
+    assert vectors(net, torch.rand(2, 256, 32), bfloat16=False).shape == (2, 16)
+
+
 @pytest.mark.parametrize(
     ("asked", "cuda", "mps", "expected"),
     [

@@ -16,6 +16,7 @@ from torch import nn
 
 from earmark.fingerprinting import FrontEnd
 from earmark.training.fingerprint.model import DivideAndEncode, FingerprintNet
+from earmark.training.whole_file import write_whole
 from earmark.types import Float32Array
 
 OPSET = 17
@@ -73,9 +74,7 @@ class Graph:
         model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
         helper.set_model_props(model, facts)
         onnx.checker.check_model(model)
-        part = path.with_name(path.name + ".part")
-        part.write_bytes(model.SerializeToString())
-        part.replace(path)
+        write_whole(path, model.SerializeToString())
 
 
 def compact(graph: Graph, net: FingerprintNet) -> None:

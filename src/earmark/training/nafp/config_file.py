@@ -97,15 +97,16 @@ def _differ(prefix: str, mine: Any, theirs: Any, found: list[str]) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    kind = "JSON" if path.suffix == ".json" else "TOML"
     try:
         text = path.read_text(encoding="utf-8")
-        data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        data = json.loads(text) if kind == "JSON" else tomllib.loads(text)
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(f"the configuration cannot be read: {path}: {reason}") from error
     except ValueError as error:  # of TOML, JSON and UTF-8
         raise UsageError(
-            f"the configuration must be TOML: {path}: {error}",
+            f"the configuration must be {kind}: {path}: {error}",
             hint="earmark fingerprint train --print-config writes one with all names",
         ) from error
     if not isinstance(data, dict):

@@ -55,8 +55,11 @@ def segments(
     count = segment_count(piece.samples, features)
     length = before + features.samples + 2 * margin
     for first in range(0, count, batch):
-        numbers = range(first, min(count, first + batch))
-        yield np.stack([piece.read(i * features.step - margin - before, length) for i in numbers])
+        number = min(batch, count - first)
+        begin = first * features.step - margin - before
+        block = piece.read(begin, (number - 1) * features.step + length)
+        views = np.lib.stride_tricks.sliding_window_view(block, length)[:: features.step]
+        yield np.ascontiguousarray(views)
 
 
 def rows(

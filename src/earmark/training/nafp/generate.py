@@ -27,6 +27,7 @@ from earmark.training.fingerprint.data import Piece
 from earmark.training.nafp.data import open_piece
 from earmark.training.nafp.encoding import SegmentEncoder, rows
 from earmark.training.nafp.layout import Source, TestSet
+from earmark.training.whole_file import not_written, write_whole
 from earmark.types import Failure, Float32Array
 
 MADE_BY = "made_by.json"
@@ -103,6 +104,11 @@ def generate(
     Returns
     -------
     Generated
+
+    Raises
+    ------
+    TrainingError
+        If rows cannot be written; the same call goes on after the last that were.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rate = encoder.features.sample_rate
@@ -123,7 +129,10 @@ def generate(
         identity = facts | {"degraded": encode is degrade, "seed": seed, "of": _digest(sources)}
         done = finished(folder, name, identity)
         writer = _Writer(folder, name, encoder.ndim, identity, on_track)
-        parts.append(done or writer.write(sources, encode, rate, cache))
+        try:
+            parts.append(done or writer.write(sources, encode, rate, cache))
+        except OSError as error:  # files that cannot be read are failures of their own
+            raise not_written(writer.rows_path, error) from error
     return Generated(folder, encoder.ndim, facts, tuple(parts))
 
 
@@ -259,11 +268,11 @@ class _Writer:
         writer.writerow(["name", "first", "rows"])
         writer.writerows([name, *place] for name, place in state.entries.items())
         (self.folder / f"{self.name}.mm").unlink(missing_ok=True)
-        _replace(self.folder / f"{self.name}_shape.npy", shape.getvalue())
-        _replace(self.folder / f"{self.name}_tracks.csv", table.getvalue().encode())
+        write_whole(self.folder / f"{self.name}_shape.npy", shape.getvalue())
+        write_whole(self.folder / f"{self.name}_tracks.csv", table.getvalue().encode())
         facts = asdict(part) | {"identity": self.identity}
         made_by = read_made_by(self.folder) | {self.name: facts}
-        _replace(self.folder / MADE_BY, json.dumps(made_by, indent=2).encode())
+        write_whole(self.folder / MADE_BY, json.dumps(made_by, indent=2).encode())
         self.rows_path.replace(self.folder / f"{self.name}.mm")
         self.journal_path.unlink()
 
@@ -279,10 +288,3 @@ def _commit(state: _State, file: io.BufferedRandom, journal: io.TextIOWrapper) -
     os.fsync(journal.fileno())
     state.waiting.clear()
     state.waiting_bytes = 0
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file, complete or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    part.replace(path)

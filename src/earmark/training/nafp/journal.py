@@ -8,6 +8,7 @@ from typing import Any
 
 from earmark.errors import NotAvailable
 from earmark.training.nafp.picture import similarity_picture, write_png
+from earmark.training.whole_file import not_written, write_whole
 from earmark.types import Float32Array
 
 
@@ -39,8 +40,12 @@ class Journal:
     def scalars(self, step: int, values: dict[str, float], **facts: Any) -> None:
         """Write numbers of a step."""
         rounded = {name: round(value, 6) for name, value in values.items()}
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **facts, **rounded}) + "\n")
+        path = self.folder / "log.jsonl"
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": step, **facts, **rounded}) + "\n")
+        except OSError as error:
+            raise not_written(path, error) from error
         if self._board is not None:
             for name, value in values.items():
                 self._board.add_scalar(name, value, step)
@@ -73,9 +78,7 @@ class Journal:
             if keep:
                 kept.append(line + "\n")
                 self.tested |= {entry["epoch"]} if "epoch" in entry else set()
-        part = path.with_name(path.name + ".part")
-        part.write_text("".join(kept), encoding="utf-8")
-        part.replace(path)
+        write_whole(path, "".join(kept).encode("utf-8"))
 
 
 def _board(folder: Path, wanted: str, after: int) -> Any:

@@ -32,6 +32,7 @@ from earmark.training.nafp.minisearch import MiniSearch, mini_search
 from earmark.training.nafp.music import Music
 from earmark.training.nafp.precision import wants_bfloat16
 from earmark.training.nafp.trained import TrainedEncoder, device_of
+from earmark.training.whole_file import write_whole
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Trainer:
         self.loss = math.nan
         self.tested: MiniSearch | None = None
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "config.json").write_text(to_json(config) + "\n", encoding="utf-8")
+        write_whole(self.folder / "config.json", f"{to_json(config)}\n".encode())
         self.journal = Journal(
             self.folder, tensorboard=config.run.tensorboard, after=self.steps_done
         )

@@ -11,6 +11,7 @@ weights trained elsewhere mean the same here.  Weights begin as Glorot and Bengi
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -125,6 +126,8 @@ def build(config: Config) -> Net:
 
 def vectors(net: Net, segments: Tensor, *, bfloat16: bool) -> Tensor:
     """Unit vectors; the convolutions in bfloat16 if so wanted, the head always in float32."""
-    with torch.autocast(segments.device.type, torch.bfloat16, enabled=bfloat16):
+    # Not `enabled=False`: earlier versions of torch know no autocast for MPS, even a disabled one.
+    kind = segments.device.type
+    with torch.autocast(kind, torch.bfloat16) if bfloat16 else nullcontext():
         features = net.features(segments)
     return functional.normalize(net.head(features.float()), dim=1)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from earmark.training.whole_file import write_whole
 from earmark.types import Float32Array, UInt8Array
 
 _COLOURS = np.array(
@@ -51,6 +52,4 @@ def write_png(path: Path, pixels: UInt8Array) -> None:
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
         for kind, body in parts
     )
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    part.replace(path)
+    write_whole(path, content)

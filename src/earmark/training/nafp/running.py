@@ -7,7 +7,6 @@ has written.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from earmark.errors import NotAvailable, UsageError
 from earmark.training.nafp import generate as writing
 from earmark.training.nafp.config import Config, preset
-from earmark.training.nafp.config_file import from_dict, load_config
+from earmark.training.nafp.config_file import load_config
 from earmark.training.nafp.layout import test_set
 from earmark.training.nafp.shipped import NAME as SHIPPED
 from earmark.types import Failure
@@ -83,7 +82,7 @@ def resolve(name: str, asked: Settings) -> Config:
     config = load_config(asked.file, options, base=base)
     stored = Path(config.folders.output) / name / "config.json"
     if asked.file is None and not asked.preset and stored.is_file():
-        found = from_dict(json.loads(stored.read_text(encoding="utf-8")))
+        found = load_config(stored)
         here = replace(found, folders=replace(found.folders, output=config.folders.output))
         return load_config(None, options, base=here)
     return config
