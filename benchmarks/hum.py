@@ -7,8 +7,9 @@ that `earmark.training.melody.tunes.Tunes.save` wrote.  Only tunes that training
 hummed; if more melodies are wanted than there are of them, tunes that it did see are added, which
 nobody hums.  The library is made if it is not there: one list of notes for each tune.  Collections
 of folk songs hold many tunes twice, under two titles: any tune that shares half of the runs of ten
-notes with the one hummed counts as it.  Hums are contours made by `earmark.training.melody.singing` (no sound is made, so pitch tracking is not part
-of the time), ten seconds from anywhere in the tune.  For real hums: earmark evaluate hum.
+notes with the one hummed counts as it.  Hums are contours made by
+`earmark.training.melody.singing` (no sound is made, so pitch tracking is not part of the time), ten
+seconds from anywhere in the tune.  For real hums: earmark evaluate hum.
 """
 
 from __future__ import annotations

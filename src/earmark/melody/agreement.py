@@ -96,10 +96,10 @@ def lines(
     for k, length in enumerate(kinds.tolist()):
         own = np.flatnonzero(kind == k)
         away = np.round(segments[own, 0] / length / step).astype(np.int64)
-        total = _along(alike, own, away, slots.owner) / len(own)
-        total *= (len(own) / most) ** CROWD
+        worth = np.float32((len(own) / most) ** CROWD / len(own))
+        total = _along(alike, own, away, slots.owner) * worth
         if starts_only:
-            total = np.where(slots.at * step <= BEGINNING, total, 0)
+            total[slots.at * step > BEGINNING] = 0
         peaks, begin = _peaks(total, slots)
         found.append((peaks, begin * step, np.full(len(peaks), k), total[peaks]))
     peak, begin, which, votes = (np.concatenate(part) for part in zip(*found, strict=True))
@@ -163,4 +163,5 @@ def _peaks(total: Float32Array, slots: _Slots) -> tuple[Int64Array, Float64Array
     peaks = np.flatnonzero((total > 0) & (total >= before) & (total > after))
     left, middle, right = (part[peaks].astype(np.float64) for part in (before, total, after))
     bend = np.maximum(2 * middle - left - right, 1e-9)
-    return peaks, slots.at[peaks] + np.clip(0.5 * (right - left) / bend, -0.5, 0.5)
+    between = np.clip(0.5 * (right - left) / bend, -0.5, 0.5)
+    return peaks.astype(np.int64), slots.at[peaks].astype(np.float64) + between
