@@ -67,8 +67,8 @@ class _Piece:
 
     def confidence(self, found: Found) -> float:
         """How sure it is that this is the tune."""
-        others = [f.distance for f in self.aligned.found if f.track != found.track]
-        return confidence_of(found.distance, others, self.line)
+        others = [f.cost for f in self.aligned.found if f.track != found.track]
+        return confidence_of(found.cost, others, self.line)
 
 
 def hum(
@@ -187,7 +187,7 @@ def look(
         _rows_of(store, np.unique(voted.tracks)),
         window=windows.SECONDS,
         step=windows.STEP,
-        most_tracks=matching.CANDIDATES,
+        most_tracks=VOTED if starts else matching.CANDIDATES,  # beginnings are few
         starts_only=starts,
     )
     return matching.match(line, lines, lambda ids: stored_contours(store, ids), starts=starts)

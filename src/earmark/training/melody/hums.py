@@ -35,11 +35,6 @@ class Spoiling:
         Largest shift of the window's start, in windows.
     wobble : float
         Size of the tempo's unsteadiness, in windows.
-    jitter : float
-        Largest standard deviation of the logarithm of the speed, a sixteenth of a window at a time.
-    jump : float
-        Largest part of a window that is left out (a note missed) or waited (a breath, a note put
-        in), at one place or two.
     wrong, missed, added, octave : float
         Largest part of the notes that suffer it.
     tuning : float
@@ -57,8 +52,6 @@ class Spoiling:
     tempo: float = 1.22
     shift: float = 0.08
     wobble: float = 0.035
-    jitter: float = 0.4
-    jump: float = 0.13
     wrong: float = 0.2
     missed: float = 0.15
     added: float = 0.15
@@ -100,14 +93,8 @@ class PairMaker:
         share = np.sqrt(self._lengths)
         self._odds = share / share.sum()
 
-    def batch(self, size: int) -> tuple[Float32Array, Float32Array, Int64Array]:
-        """Draw pairs, each of another tune.
-
-        Returns
-        -------
-        target, hum : float32 arrays, shape (size, 2, POINTS)
-        tunes : int64 array, shape (size,)
-        """
+    def batch(self, size: int) -> tuple[Float32Array, Float32Array]:
+        """Draw pairs, each of another tune: two arrays of shape (size, 2, POINTS)."""
         rng = self._rng
         tunes = rng.choice(len(self._lengths), size, replace=False, p=self._odds)
         seconds = windows.SECONDS * np.exp(rng.uniform(-0.5, 0.5, size))
@@ -119,7 +106,7 @@ class PairMaker:
         amount = rng.beta(1.3, 1.3, size)
         times = start[:, None] + seconds[:, None] * self._warp(grid, amount)
         hum = self._spoil(self._notes(tunes, times), tunes, amount)
-        return windows.features(target), windows.features(hum), tunes
+        return windows.features(target), windows.features(hum)
 
     def _warp(self, grid: Float64Array, amount: Float64Array) -> Float64Array:
         """Where in the tune's window each point of the hum lies, shape (size, POINTS)."""
@@ -133,26 +120,8 @@ class PairMaker:
             phase = rng.uniform(0, 2 * np.pi, size)[:, None]
             extent = (how.wobble * amount * rng.standard_normal(size) / np.sqrt(cycles))[:, None]
             wobble += extent * np.sin(2 * np.pi * cycles * grid + phase)
-        warped: Float64Array = 0.5 + shift + ratio * (grid - 0.5 + self._uneven(amount)) + wobble
+        warped: Float64Array = 0.5 + shift + ratio * (grid - 0.5) + wobble
         return warped
-
-    def _uneven(self, amount: Float64Array) -> Float64Array:
-        """How far notes that are sung too long or short, or not at all, move what follows.
-
-        Shape (size, POINTS), in windows; nothing at the middle of the window.
-        """
-        rng, how = self._rng, self._spoiling
-        size, knots = len(amount), 16
-        each = how.jitter * amount * rng.random(size)
-        speed = np.exp(each[:, None] * rng.standard_normal((size, knots)))
-        moved = np.repeat(speed - 1, windows.POINTS // knots, axis=1) / windows.POINTS
-        for _ in range(2):
-            at = rng.integers(1, windows.POINTS, size)
-            far = how.jump * amount * rng.uniform(-1, 1, size)
-            moved[np.arange(size), at] += np.where(rng.random(size) < 0.5 * amount, far, 0.0)
-        walked = moved.cumsum(axis=1)
-        middle: Float64Array = walked - walked[:, windows.POINTS // 2, None]
-        return middle
 
     def _notes(self, tunes: Int64Array, times: Float64Array) -> Int64Array:
         """Which note sounds at times of tunes, -1 for none; shape of `times`."""

@@ -33,7 +33,7 @@ class ContourNet(nn.Module):  # type: ignore[misc]
 
     def __init__(self, ndim: int = NDIM) -> None:
         super().__init__()
-        sizes = (48, 80, 128, 160)
+        sizes = (40, 64, 96, 128)
         self.stem = nn.Sequential(
             nn.Conv1d(2, sizes[0], 7, padding=3), nn.BatchNorm1d(sizes[0]), nn.ReLU()
         )
