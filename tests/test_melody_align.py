@@ -111,7 +111,9 @@ def test_match_finds_place_key_and_tempo(key, ratio):
 
 
 def test_of_tunes_that_lie_as_well_the_one_is_first_whose_windows_agree():
-    tune = np.stack([np.arange(16) * 0.5, np.arange(16) * 0.5 + 0.5, 60 + np.arange(16) % 5], axis=1)
+    tune = np.stack(
+        [np.arange(16) * 0.5, np.arange(16) * 0.5 + 0.5, 60 + np.arange(16) % 5], axis=1
+    )
     query = contour_of_notes(tune[4:12] - [tune[4, 0], tune[4, 0], 0])
     agreed = {1: 0.1, 2: 0.3, 3: 0.2}
     places = np.full(3, tune[4, 0])

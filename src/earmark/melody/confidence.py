@@ -2,8 +2,8 @@
 
 A logistic function of what the tune costs (its distance, less what speaks for it beside), how far
 it is ahead of the next, how much the next ones differ among themselves (a lead counts where they
-hardly do), how many candidates there were, and how much was hummed.  Fitted on synthetic hums of tunes that are in a library of 12 to 2,000
-others, or are not; no recording of a person was used.
+hardly do), how many candidates there were, and how much was hummed.  Fitted on synthetic hums of
+tunes that are in a library of 12 to 2,000 others, or are not; no recording of a person was used.
 """
 
 from __future__ import annotations
