@@ -110,6 +110,21 @@ def test_match_finds_place_key_and_tempo(key, ratio):
     assert np.median(np.abs(path.residuals)) < 0.2
 
 
+def test_of_tunes_that_lie_as_well_the_one_is_first_whose_windows_agree():
+    tune = np.stack(
+        [np.arange(16) * 0.5, np.arange(16) * 0.5 + 0.5, 60 + np.arange(16) % 5], axis=1
+    )
+    query = contour_of_notes(tune[4:12] - [tune[4, 0], tune[4, 0], 0])
+    agreed = {1: 0.1, 2: 0.3, 3: 0.2}
+    places = np.full(3, tune[4, 0])
+    lines = votes.Lines(np.array(list(agreed)), places, np.ones(3), np.array([*agreed.values()]))
+    found = matching.match(query, lines, lambda ids: [contour_of_notes(tune) for _ in ids]).found
+    assert [one.track for one in found] == [2, 3, 1]
+    assert [one.agreement for one in found] == pytest.approx([0.3, 0.2, 0.1])
+    assert found[2].cost - found[0].cost == pytest.approx(0.2 * matching.AGREED, abs=1e-5)
+    assert found[0].distance == pytest.approx(found[2].distance)
+
+
 def test_an_octave_costs_less_than_a_wrong_note():
     cost = align.folded(np.array([0, 0.5, 12, -12, 11, 24, 6], np.float32))
     assert cost.tolist() == pytest.approx([0, 0.5, 1.0, 1.0, 2.0, 1.0, 3.0])

@@ -69,7 +69,10 @@ def test_without_spoiling_a_pair_is_the_same_window():
     assert np.median(np.abs(target[:, 0] - hum[:, 0])) < 0.05
 
 
-@pytest.mark.parametrize("singer", [singing.EASY, singing.NORMAL, singing.HARD])
+SINGERS = [singing.EASY, singing.NORMAL, singing.HARD, singing.VERY_HARD]
+
+
+@pytest.mark.parametrize("singer", SINGERS)
 def test_whole_hums(singer):
     notes = tunes.make_up(1, seed=4)[0]
     line = singing.hum(notes, singer, np.random.default_rng(0), seconds=8.0)

@@ -79,6 +79,22 @@ def test_removals_and_renamed_folders_count(tmp_path):
         watched.wait(4)
 
 
+def test_scores_count_as_recordings_do(tmp_path):
+    scores = {
+        "tune.mid": "MThd",
+        "tune.ABC": "X:1",
+        "tune.musicxml": "<score-partwise/>",
+        "list.csv": "onset,duration,pitch\n0,1,60\n",
+    }
+    with Watched(tmp_path) as watched:
+        for number, (name, text) in enumerate(scores.items(), 2):
+            (tmp_path / name).write_text(text)
+            watched.wait(number)
+        (tmp_path / "table.csv").write_text("path,label\n")
+        (tmp_path / "settings.json").write_text("{}")
+        watched.stays_at(1 + len(scores))
+
+
 def test_what_cannot_matter_is_passed_over(tmp_path):
     with Watched(tmp_path) as watched:
         (tmp_path / "notes.txt").write_text("words")

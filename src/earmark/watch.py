@@ -16,7 +16,7 @@ from pathlib import Path
 
 from earmark.audio import AUDIO_SUFFIXES
 from earmark.errors import SourceError, UsageError
-from earmark.sources import canonical, is_url
+from earmark.sources import canonical, is_url, sniffing
 from earmark.sources.ignoring import IGNORE_FILE
 
 _ARCHIVES = frozenset({".zip"})
@@ -47,7 +47,7 @@ def watch(
     debounce : float
         Seconds that a file must have been left alone.
     suffixes : collection of str
-        Of the files that matter, lower case with their dot; hidden ones never do.
+        Of the files that matter, lower case with their dot, beside scores; hidden ones never do.
 
     Raises
     ------
@@ -113,7 +113,9 @@ def _matters(path: str, root: str, suffixes: Collection[str]) -> bool:
     if any(part.startswith(".") for part in below.parts):
         return False
     # A folder that was renamed or removed can no longer be asked what it was.
-    return path == root or below.suffix.lower() in suffixes or not Path(path).is_file()
+    if path == root or below.suffix.lower() in suffixes or not Path(path).is_file():
+        return True
+    return sniffing.is_score_file(path)
 
 
 class _Waiting:

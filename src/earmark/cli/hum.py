@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option(
     "--confidence",
     type=click.FloatRange(0.0, 1.0),
-    help="Least probability that the best hit is right [default: 0.45].",
+    help="Least probability that the best hit is right [default: 0.5].",
 )
 @click.option("--plot", metavar="FILE.png", help="Draw the hum over the best tune.")
 @click.option("--mic", is_flag=True, help="Listen to the microphone instead of a FILE.")
@@ -109,7 +109,7 @@ def _show(hits: Hits) -> None:
 @click.option(
     "--confidence",
     type=click.FloatRange(0.0, 1.0),
-    help="Least probability that the best hit is right [default: 0.45].",
+    help="Least probability that the best hit is right [default: 0.5].",
 )
 @common.json_option
 @common.library_option

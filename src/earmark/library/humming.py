@@ -21,14 +21,15 @@ from earmark.library import probes
 from earmark.library.hits import Hits, Renderer
 from earmark.library.probes import AudioLike
 from earmark.library.questions import name_of
-from earmark.melody import matching, votes, windows
+from earmark.melody import agreement, matching, votes, windows
+from earmark.melody.agreement import Rows
 from earmark.melody.align import Path
 from earmark.melody.confidence import ACCEPTED, confidence_of
 from earmark.melody.matching import Aligned, Found
 from earmark.melody.notes import HOP, contour_of_notes, shorten_rests
 from earmark.melody.scores import MOST_BYTES, is_score, read_score
 from earmark.melody.tracking import Tracker
-from earmark.types import Encoder, Float32Array, Hit, Int64Array, Store
+from earmark.types import Encoder, Float32Array, Hit, Int64Array, Neighbors, RoughStore, Store
 
 PIECE_SECONDS = 20.0
 """Longest hum that is looked at in one piece."""
@@ -44,6 +45,15 @@ DRAWN = 10
 NEIGHBORS = 400
 """Rows that each window of a hum looks at."""
 
+PROBES = 24
+"""Lists of an index that are looked at for them."""
+
+ASKED = 3
+"""Of so many windows of a hum, which overlap, one looks for near rows."""
+
+VOTED = 800
+"""Tracks that these bring up, all rows of which are looked at."""
+
 GetEncoder = Callable[[str], Encoder]
 
 
@@ -57,8 +67,8 @@ class _Piece:
 
     def confidence(self, found: Found) -> float:
         """How sure it is that this is the tune."""
-        others = [f.distance for f in self.aligned.found if f.track != found.track]
-        return confidence_of(found.distance, others, self.line)
+        others = [f.cost for f in self.aligned.found if f.track != found.track]
+        return confidence_of(found.cost, others, self.line)
 
 
 def hum(
@@ -160,18 +170,47 @@ def look(
 ) -> Aligned:
     """Find and align the candidates of one piece."""
     windows_ = encoder.query_windows(line, len(line) * HOP)
-    near = store.search(melody.NAME, windows_.rows, NEIGHBORS, tracks=tracks)
+    asked = slice(None, None, ASKED)
+    near = _near(store, windows_.rows[asked], tracks)
     where_ = store.locate(melody.NAME, near.keys.ravel())
-    lines = votes.lines(
-        windows_.segments,
+    voted = votes.lines(
+        windows_.segments[asked],
         windows.SECONDS,
         where_.tracks.reshape(near.keys.shape),
         where_.starts.reshape(near.keys.shape),
         -near.distances,
-        most_tracks=matching.CANDIDATES,
+        most_tracks=VOTED,
+    )
+    lines = agreement.lines(
+        windows_.segments,
+        windows_.rows,
+        _rows_of(store, np.unique(voted.tracks)),
+        window=windows.SECONDS,
+        step=windows.STEP,
+        most_tracks=VOTED if starts else matching.CANDIDATES,  # beginnings are few
         starts_only=starts,
     )
     return matching.match(line, lines, lambda ids: stored_contours(store, ids), starts=starts)
+
+
+def _near(store: Store, rows: Float32Array, tracks: Int64Array | None) -> Neighbors:
+    """Most of the rows near to windows: a few that are missed do no harm."""
+    if isinstance(store, RoughStore):
+        return store.search_roughly(melody.NAME, rows, NEIGHBORS, tracks=tracks, probes=PROBES)
+    return store.search(melody.NAME, rows, NEIGHBORS, tracks=tracks)
+
+
+def _rows_of(store: Store, tracks: Int64Array) -> Rows:
+    """All rows of some tracks."""
+    keys = [store.keys(melody.NAME, track) for track in tracks.tolist()]
+    every = np.concatenate([np.zeros(0, np.int64), *keys])
+    if not len(every):
+        return Rows(every, np.zeros(0), np.zeros((0, melody.NDIM), np.float32))
+    return Rows(
+        np.repeat(tracks, [len(own) for own in keys]),
+        store.locate(melody.NAME, every).starts,
+        store.vectors(melody.NAME, every).astype(np.float32, copy=False),
+    )
 
 
 def stored_contour(store: Store, track: int) -> Float32Array:

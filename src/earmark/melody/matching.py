@@ -23,11 +23,11 @@ from earmark.types import Float32Array, Float64Array, Int64Array
 CANDIDATES = 300
 """Tracks whose lines are tried."""
 
-WARPED_TRACKS = 80
+WARPED_TRACKS = 120
 """Tracks, those with the best lines, whose lines may bend."""
 
 _RATIOS = np.array([0.84, 0.917, 1.0, 1.09, 1.19])
-_PLACES = np.arange(-0.8, 0.81, 0.2)
+_PLACES = np.arange(-0.4, 0.41, 0.2)
 _BEGIN_RATIOS = 2.0 ** np.arange(-0.875, 0.9, 0.125)
 _BEGIN_PLACES = np.array([-0.5, 0.0, 0.5])
 _KEYS = np.array([-0.6, 0.0, 0.6], np.float32)
@@ -38,6 +38,9 @@ AT_BEGINNING = 0.10
 """Semitones that a line at the beginning of a tune is better for it."""
 
 AFTER_REST = 0.03
+
+AGREED = 1.5
+"""Semitones that a tune is better for each unit of agreement of its windows."""
 
 _NEAR_BEGINNING = 1.0
 _REST_SECONDS = 0.25
@@ -57,6 +60,8 @@ class Found:
         Semitones, prior included.
     distance : float
         Semitones of the line and the warp, without the prior.
+    agreement : float
+        How well the windows agree on the tune, 0 to about 0.6.
     start, end : float
         Where the hum lies in the tune, in seconds.
     ratio : float
@@ -68,6 +73,7 @@ class Found:
     track: int
     cost: float
     distance: float
+    agreement: float
     start: float
     end: float
     ratio: float
@@ -128,9 +134,11 @@ def match(line: Float32Array, lines: Lines, contours: Contours, *, starts: bool 
     if not tracks:
         return Aligned((), bent, found, index)
     which, begin, ratio = _proposals(lines, index, starts=starts)
+    agreed = np.zeros(len(tracks))
+    np.maximum.at(agreed, [index[track] for track in lines.tracks.tolist()], lines.votes)
     straight = align.query_points(line, points=align.LINE_POINTS)
     keys, costs = align.lines_cost(straight, found, which, begin, ratio)
-    bonus = _bonus(found, which, begin)
+    bonus = _bonus(found, which, begin) + AGREED * agreed[which]
     keep = _best_lines(which, begin, ratio, costs - bonus)
     which, begin, ratio, bonus = which[keep], begin[keep], ratio[keep], bonus[keep]
     keys, costs = keys[keep], costs[keep]
@@ -148,6 +156,7 @@ def match(line: Float32Array, lines: Lines, contours: Contours, *, starts: bool 
             track,
             float(total[i]),
             float(distance[i]),
+            float(agreed[which[i]]),
             float(begin[i]),
             float(begin[i] + seconds / ratio[i]),
             float(ratio[i]),

@@ -49,7 +49,8 @@ def read_note_list(data: bytes, *, suffix: str, name: str = "notes") -> Score:
         rows = _json_rows(text) if suffix == "json" else _csv_rows(text)
         notes = [_note(row) for row in rows]
     except (UnicodeDecodeError, ValueError, TypeError, KeyError, csv.Error) as error:
-        reason = str(error).strip("'\"") or type(error).__name__
+        plain = error.args[0] if isinstance(error, KeyError) and error.args else error
+        reason = str(plain) or type(error).__name__
         raise DecodeError(
             name,
             f"not a list of notes: {reason}",

@@ -88,7 +88,7 @@ def lines(
         valid &= np.abs(begin) <= BEGINNING
     window_of = np.broadcast_to(np.arange(len(segments))[:, None], tracks.shape)
     found = _strongest(line[valid], window_of[valid], gain[valid], begin[valid], len(kinds))
-    return _of_best_tracks(found, kinds, most_tracks, starts_only=starts_only)
+    return best_lines(found, kinds, most_tracks, starts_only=starts_only)
 
 
 def _strongest(
@@ -117,10 +117,18 @@ def _strongest(
     return Lines(track[order], where[order], kind[order], smooth[order].astype(np.float64))
 
 
-def _of_best_tracks(
-    found: Lines, kinds: Float64Array, most_tracks: int, *, starts_only: bool
-) -> Lines:
-    """Keep the best lines of the tracks that are best anywhere, or best at their beginning."""
+def best_lines(found: Lines, kinds: Float64Array, most_tracks: int, *, starts_only: bool) -> Lines:
+    """Keep the best lines of the tracks that are best anywhere, or best at their beginning.
+
+    Parameters
+    ----------
+    found : Lines
+        Strongest first; the ratios are indices into `kinds`.
+    kinds : float64 array
+    most_tracks : int
+    starts_only : bool
+        All lines are at beginnings.
+    """
     anywhere = _distinct(found.tracks)
     begins = _distinct(found.tracks[np.abs(found.starts) <= BEGINNING])
     half = most_tracks if starts_only else most_tracks // 2

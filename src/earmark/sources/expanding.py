@@ -152,15 +152,7 @@ class _Wanted:
 
     def file(self, path: str) -> bool:
         """Whether to take a local file; one of a vague suffix is looked into."""
-        if self.by_name(path):
-            return True
-        if not (self.scores and sniffing.is_vague(path)):
-            return False
-        try:
-            with open(path, "rb") as file:
-                return sniffing.looks_like_score(file.read(sniffing.HEAD_BYTES), path)
-        except OSError:
-            return False
+        return self.by_name(path) or (self.scores and sniffing.is_score_file(path))
 
 
 class _Walk:

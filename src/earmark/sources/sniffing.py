@@ -32,6 +32,19 @@ def is_named_score(name: str) -> bool:
     return suffix(name) in SCORE_SUFFIXES
 
 
+def is_score_file(path: str) -> bool:
+    """Whether a local file is a score, by its suffix or by a look inside."""
+    if is_named_score(path):
+        return True
+    if not is_vague(path):
+        return False
+    try:
+        with open(path, "rb") as file:
+            return looks_like_score(file.read(HEAD_BYTES), path)
+    except OSError:
+        return False
+
+
 def looks_like_score(head: bytes, name: str) -> bool:
     """Whether the beginning of a CSV, JSON or XML file is that of a score.
 

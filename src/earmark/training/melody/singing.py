@@ -1,8 +1,13 @@
 """Whole hums of tunes, as contours: for measuring and for calibrating, not for training.
 
 A hum takes some seconds of a tune, from anywhere or from its beginning, and does to it what people
-do; `EASY`, `NORMAL` and `HARD` say how much of it.  No sound is made: pitch trackers add little of
-their own to clean recordings.
+do.  No sound is made: pitch trackers add little of their own to clean recordings.
+
+How hard is hard?  `HARD` has what measurements of search by humming usually make up: any key, tempo
+0.7 to 1.4, time that jitters, notes missed and put in (one in ten each), drift, vibrato, slides,
+noise, and each note up to a semitone out of tune.  `VERY_HARD` adds what real people do as well,
+and what can make another tune of it: one note in eight is simply wrong, intervals are too small by
+up to a quarter, one note in 25 is an octave off.  `EASY` and `NORMAL` have a little of everything.
 """
 
 from __future__ import annotations
@@ -57,7 +62,8 @@ class Singer:
 
 EASY = Singer(1.15, 0.05, 0.12, 0.02, 0.01, 0.01, 0.01, 0.0, 0.05, 0.3, 0.3, 0.05)
 NORMAL = Singer(1.4, 0.14, 0.3, 0.06, 0.05, 0.04, 0.04, 0.01, 0.12, 0.5, 0.4, 0.1)
-HARD = Singer(1.4, 0.25, 0.55, 0.12, 0.13, 0.1, 0.1, 0.04, 0.25, 0.8, 0.5, 0.2)
+HARD = Singer(1.4, 0.25, 0.4, 0.12, 0.0, 0.1, 0.1, 0.0, 0.0, 0.8, 0.5, 0.2)
+VERY_HARD = Singer(1.4, 0.25, 0.55, 0.12, 0.13, 0.1, 0.1, 0.04, 0.25, 0.8, 0.5, 0.2)
 
 
 def hum(
