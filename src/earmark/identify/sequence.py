@@ -62,6 +62,8 @@ class Fine:
     speed_cost : float
         Taken from the evidence per percent of speed away from 1, so that equal evidence means
         the plain explanation.
+    fastest : float
+        Lines whose speed is farther from 1 are not looked at.
     far : float
         Rows farther than this from the line, in seconds, have no sound in common with it.
     """
@@ -73,6 +75,7 @@ class Fine:
     threshold: float = 0.2
     slack: float = 0.6
     speed_cost: float = 0.01
+    fastest: float = 0.07
     far: float = 1.2
 
 
@@ -291,6 +294,7 @@ def _grid(
     shifts = np.array(sorted(range(-n, n + 1), key=abs)) * fine.offset_step
     n = round(fine.speed_reach / fine.speed_step)
     turns = np.array(sorted(range(-n, n + 1), key=abs)) * fine.speed_step
+    turns = turns[(turns == 0.0) | (np.abs(speed + turns - 1.0) <= fine.fastest)]
     speeds = np.repeat(speed + turns, len(shifts))
     offsets = np.tile(offset + shifts, len(turns)) - (speeds - speed) * middle
     return offsets, speeds
