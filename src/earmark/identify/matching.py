@@ -239,7 +239,9 @@ class _Hunt:
         kinds = (self.vectors, self.code_rows)
         total = max(rows.total for rows in kinds if rows is not None)
         seconds = self.query.asked(found.span)
-        return self.calibration.confidence(found.evidence, rows=total, seconds=seconds)
+        return self.calibration.confidence(
+            found.evidence, rows=total, seconds=seconds, speed=found.speed
+        )
 
     def rated(self, order: Sequence[_Found]) -> list[_Found]:
         """The best lines with what their evidence is worth: variety, and how far rivals are."""
