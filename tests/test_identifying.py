@@ -19,7 +19,7 @@ from earmark.identify.confidence import (
 )
 from earmark.identify.matching import identify
 from earmark.identify.query_codes import QueryCodes, at_speed, split_codes
-from earmark.identify.rivals import rival_weight
+from earmark.identify.rivals import rival_weights
 from earmark.identify.rows import MemoryRows
 from earmark.spectral_code import band_levels, load_directions, pack, project
 from earmark.types import Clip, Encoded
@@ -221,17 +221,18 @@ def test_variety_counts_rows_that_differ() -> None:
 
 
 def test_the_third_rival_counts_and_copies_do_not() -> None:
-    def never(place: int) -> bool:
-        return False
+    def rivals(weights: list[float], copies: tuple[int, ...] = (), least: float = 1.0):
+        return rival_weights(weights, lambda p: p in copies, least=[least] * len(weights))
 
     weights = [10.0, 9.0, 8.5, 8.0, 7.0, 2.0]
-    assert rival_weight(weights, never, least=1.0) == 8.0
-    assert rival_weight(weights, lambda place: place <= 2, least=1.0) == 2.0
-    assert rival_weight(weights, lambda place: True, least=1.0) == 1.0
-    assert rival_weight(weights, never, least=9.5) == 9.5
-    assert rival_weight([10.0], never, least=1.0) == 1.0
-    asked = []
-    rival_weight([1.2, 1.1, 1.05, 1.0], lambda p: bool(asked.append(p)), least=1.0)
+    assert rivals(weights) == [8.0, 7.0, 2.0, 1.0, 1.0, 1.0]
+    # A copy has the rivals of the first: those that are no copies.
+    assert rivals(weights, (1, 2)) == [2.0, 2.0, 2.0, 1.0, 1.0, 1.0]
+    assert rivals(weights, least=9.5)[0] == 9.5
+    assert rivals([10.0]) == [1.0]
+    assert rivals([]) == []
+    asked: list[int] = []
+    rival_weights([1.2, 1.1], lambda p: bool(asked.append(p)), least=[1.0, 1.0])
     assert asked == [], "no better than chance: nothing is compared"
     assert margin(10.0, 8.0) == pytest.approx(0.2)
     assert margin(0.0, 1.0) == 0.0

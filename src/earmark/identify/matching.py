@@ -23,7 +23,7 @@ from earmark import spectral_code
 from earmark.identify import confidence, sequence
 from earmark.identify.confidence import LONG, Calibration, Evidence
 from earmark.identify.query_codes import QueryCodes, split_codes
-from earmark.identify.rivals import Place, rival_weight, same_sound
+from earmark.identify.rivals import Place, rival_weights, same_sound
 from earmark.identify.rows import Rows
 from earmark.identify.sequence import Fine, Line
 from earmark.types import Encoded, Float32Array, Float64Array, GradualQuery
@@ -103,7 +103,7 @@ AT_FIRST = Search(every=2, probes=8, lines=12, coded=5, turned=2, polished=1)
 MADE_AT_FIRST = 2
 """Every so manyth row of a query is made for the first look."""
 
-CERTAIN = 0.998
+CERTAIN = 0.98
 """A first look is enough if its best match is right with this probability."""
 
 
@@ -171,7 +171,7 @@ class _Query:
     half: float
     codes: QueryCodes | None
     seconds: float
-    variety: tuple[float, float]
+    variety: tuple[float, float] = (1.0, 1.0)
     """Of how many different vectors and codes it consists."""
 
     @classmethod
@@ -247,26 +247,25 @@ class _Hunt:
         """The best lines with what their evidence is worth: variety, and how far rivals are."""
         vectors, codes = self.query.variety
         weights = [one.evidence.weight for one in order]
+        compared = self._compared()
+        least = [confidence.usual(self.query.asked(one.span), *compared) for one in order]
+        rivals = rival_weights(weights, partial(self._is_copy, order), least=least)
         rated = []
-        for place, one in enumerate(order[: self.search.matches]):
-            rival = rival_weight(
-                weights[place:],
-                partial(self._is_copy, order, place),
-                least=confidence.usual(self.query.asked(one.span), *self._compared()),
-            )
+        for one, rival in zip(order[: self.search.matches], rivals, strict=False):
             evidence = replace(
                 one.evidence,
                 variety_vectors=vectors,
                 variety_codes=codes,
-                margin=confidence.margin(weights[place], rival),
+                margin=confidence.margin(one.evidence.weight, rival),
             )
             rated.append(replace(one, evidence=evidence))
         return rated
 
-    def _is_copy(self, order: Sequence[_Found], place: int, further: int) -> bool:
+    def _is_copy(self, order: Sequence[_Found], place: int) -> bool:
+        """Whether the match at a place is the same sound as the first."""
         if self.vectors is None:
             return False
-        return same_sound(self.vectors, order[place].place, order[place + further].place)
+        return same_sound(self.vectors, order[0].place, order[place].place)
 
     def _compared(self) -> tuple[float, float]:
         """The variety of vectors and codes that library and query have; a second has no codes."""

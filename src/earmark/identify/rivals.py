@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from earmark.identify.overlap import overlap
+from earmark.identify.overlap import likeness
 from earmark.identify.rows import Rows
 
 RIVALS = 3
@@ -23,9 +23,9 @@ ALIKE, PROMISING = 0.6, 1.3
 """What has `ALIKE` of a match's weight may be a copy of it, if the match has `PROMISING` times the
 weight that chance usually has."""
 
-SAME_SOUND, AROUND = 0.6, 4.0
+SAME_SOUND, AROUND = 0.6, 0.5
 """Similarity of two tracks' rows along their lines from which on they are one recording, and
-seconds before and after a match that are compared as well: a query may be too short to tell."""
+seconds around a match that are looked at: its neighbours lie between rows."""
 
 
 @dataclass(frozen=True)
@@ -38,31 +38,36 @@ class Place:
     span: tuple[float, float]
 
 
-def rival_weight(
-    weights: Sequence[float], is_copy: Callable[[int], bool], *, least: float
-) -> float:
-    """The weight of the rival that a match is measured against.
+def rival_weights(
+    weights: Sequence[float], is_copy: Callable[[int], bool], *, least: Sequence[float]
+) -> list[float]:
+    """The weight of the rival that each match is measured against: the third lower one.
 
     Parameters
     ----------
     weights : sequence of float
-        Of the match, then of all matches that rank lower, best first.
+        Of matches, best first.
     is_copy : callable
-        Tells whether the match at a place in `weights` is the same sound as the first.
-    least : float
-        Weight that chance usually has: no rival counts as worse, nor does a missing one.
+        Tells whether the match at a place is the same sound as the first; asked only of those that
+        have nearly its weight.
+    least : sequence of float
+        Weight that chance usually has, for each match: no rival counts as worse, nor does a
+        missing one.
     """
-    promising = weights[0] > PROMISING * least
-    rivals = 0
-    for place, weight in enumerate(weights[1:], 1):
-        if weight <= least:
-            break
-        if promising and weight > ALIKE * weights[0] and is_copy(place):
-            continue
-        rivals += 1
-        if rivals == RIVALS:
-            return weight
-    return least
+    if not weights:
+        return []
+    promising = weights[0] > PROMISING * least[0]
+    copies = {0} | {
+        place
+        for place, weight in enumerate(weights)
+        if place and promising and weight > ALIKE * weights[0] and is_copy(place)
+    }
+    found = []
+    for place in range(len(weights)):
+        skipped = copies if place in copies else set()
+        rivals = [w for i, w in enumerate(weights) if i > place and i not in skipped]
+        found.append(max(least[place], *rivals[RIVALS - 1 : RIVALS], 0.0))
+    return found
 
 
 def same_sound(rows: Rows, one: Place, other: Place) -> bool:
@@ -72,6 +77,7 @@ def same_sound(rows: Rows, one: Place, other: Place) -> bool:
         start, end = place.span
         times, found = rows.stretch(place.track, start - AROUND, end + AROUND)
         sides.append((times, np.asarray(found, np.float32)))
+    if not all(len(times) for times, _ in sides):
+        return False
     speed = other.speed / one.speed
-    both = overlap(*sides, offset=other.offset - speed * one.offset, speed=speed)
-    return both is not None and both.similarity > SAME_SOUND
+    return likeness(*sides, offset=other.offset - speed * one.offset, speed=speed) > SAME_SOUND
