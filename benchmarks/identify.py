@@ -205,11 +205,11 @@ def run_condition(args, name, seconds, indexed, others, babble, encoder, vectors
             peers.append((-1 if negative else track, answer, agree))
         certain = 2.0 if args.evidence else CERTAIN
         matches = ask(query, encoder, vectors, codes, certain=certain)
-        for rank, m in enumerate(matches[:3]):
+        for rank, m in enumerate(matches[:8]):
             correct = not negative and m.track == track
             e = m.evidence
             evidence.append(
-                [rank, correct, kind, seconds, m.speed, m.confidence, *vars(e).values()]
+                [i, rank, correct, kind, seconds, m.speed, m.confidence, *vars(e).values()]
             )
         best = matches[0] if matches else None
         if negative:

@@ -51,6 +51,32 @@ def test_fingerprint_keeps_the_contract(fingerprint) -> None:
     assert isinstance(fingerprint, QueryEncoder)
 
 
+def test_a_query_made_gradually_has_the_same_rows(fingerprint) -> None:
+    clip = Clip(music(4.3), RATE, start=2.0)
+    whole = fingerprint.encode_query(clip)
+    prepared = fingerprint.prepare_query(clip)
+    some = prepared.encode(every=2)
+    np.testing.assert_allclose(some.rows, whole.rows[::2], atol=1e-5)
+    np.testing.assert_array_equal(some.segments, whole.segments[::2])
+    every = prepared.encode()
+    np.testing.assert_allclose(every.rows, whole.rows, atol=1e-5)
+    np.testing.assert_array_equal(every.segments, whole.segments)
+    nothing = fingerprint.prepare_query(Clip(np.zeros(RATE, np.float32), RATE)).encode()
+    assert nothing.rows.shape == (0, 64)
+
+
+def test_no_segment_of_a_gradual_query_is_encoded_twice(fingerprint, monkeypatch) -> None:
+    prepared = fingerprint.prepare_query(Clip(music(3.0), RATE))
+    made = []
+    embed = type(fingerprint._network).embed
+    monkeypatch.setattr(
+        type(fingerprint._network), "embed", lambda s, f, n: made.append(len(f)) or embed(s, f, n)
+    )
+    total = len(prepared.encode(every=2).rows) * 2
+    assert sum(made) == (total + 1) // 2
+    assert sum(made) < len(prepared.encode().rows) == sum(made)
+
+
 def test_spectral_keeps_the_contract() -> None:
     check_encoder(Spectral())
 

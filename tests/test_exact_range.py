@@ -83,3 +83,16 @@ def test_what_agrees_nowhere_has_no_range() -> None:
 def test_rates_must_agree() -> None:
     with pytest.raises(SampleRateError):
         exact_range(Clip(SONG, RATE), Clip(SONG, 16_000), offset=0.0, speed=1.0)
+
+
+def test_sizes_of_transforms_are_quick_and_never_too_small() -> None:
+    from earmark.identify.exact_range import _fast_size
+
+    assert [_fast_size(n) for n in (1, 2, 7, 16385, 20800)] == [1, 2, 8, 17280, 21600]
+    for least in range(1, 3000, 37):
+        size = _fast_size(least)
+        assert least <= size < 2 * least
+        for factor in (2, 3, 5):
+            while size % factor == 0:
+                size //= factor
+        assert size == 1

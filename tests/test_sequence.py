@@ -193,3 +193,25 @@ def test_a_drone_is_no_evidence_of_a_moment() -> None:
     moments = rows_of(query_times) @ rows_of(row_times).T
     found = align(moments, query_times, row_times, offset=0.0, speed=1.0)
     assert found.distinct > 0.9 * found.evidence
+
+
+def test_what_is_a_little_alike_beside_a_good_match_is_no_part_of_it() -> None:
+    times = np.arange(20) * 0.5
+    similarity = np.zeros((20, 20), np.float32)
+    np.fill_diagonal(similarity, [0.28] * 5 + [0.9] * 10 + [0.28] * 5)
+    best = align(similarity, times, times, offset=0.0, speed=1.0)
+    assert (best.first, best.last) == (5, 14)
+    # All of it counts as evidence, and a match that is weak throughout keeps its length.
+    assert best.evidence == pytest.approx(10 * 0.7 + 10 * 0.08, abs=1e-3)
+    np.fill_diagonal(similarity, 0.3)
+    weak = align(similarity, times, times, offset=0.0, speed=1.0)
+    assert (weak.first, weak.last) == (0, 19)
+
+
+def test_no_line_is_faster_than_can_be() -> None:
+    times = np.arange(40) * 0.5
+    similarity = np.zeros((40, 40), np.float32)
+    for i in range(36):
+        similarity[i, round(i * 1.1)] = 1.0
+    found = align(similarity, times, times, offset=0.0, speed=1.06)
+    assert found.speed <= 1.07 + 1e-9

@@ -33,6 +33,8 @@ from earmark.types import (
     EncoderSpec,
     EncodeSession,
     Float32Array,
+    Float64Array,
+    GradualQuery,
     RowSpec,
     State,
 )
@@ -113,7 +115,7 @@ def shipped_network() -> Network:
 
 
 class Fingerprint:
-    """Implements `Encoder`, `StreamEncoder` and `QueryEncoder`.
+    """Implements `Encoder`, `StreamEncoder`, `QueryEncoder` and `GradualEncoder`.
 
     Parameters
     ----------
@@ -171,22 +173,59 @@ class Fingerprint:
         encoded = session.finish()
         return Encoded(encoded.rows, encoded.segments + clip.start, skipped=encoded.skipped)
 
-    def _session(self, step: int, silence_peak: float) -> FrameSession:
+    def prepare_query(self, clip: Clip) -> GradualQuery:
+        """Take a query whose rows, those of `encode_query`, are made as they are asked for."""
         front = self._network.front
+        clip.check_rate(front.sample_rate)
+        session = self._session(QUERY_STEP, self.spec.silence_peak, keep=True)
+        session.push(clip.samples)
+        kept = session.finish()
+        features = kept.rows.reshape(len(kept.rows), front.bands, front.frames)
+        segments = kept.segments + clip.start
+        return _Prepared(self._network, features, segments, kept.skipped)
+
+    def _session(self, step: int, silence_peak: float, *, keep: bool = False) -> FrameSession:
+        """A session that gives vectors, or, to keep, what the network makes them of."""
+        front = self._network.front
+        size = front.bands * front.frames
         grid = FrameGrid(
             front.sample_rate, front.n_fft, front.hop, front.n_fft // 2, front.frames, step
         )
         return FrameSession(
             grid,
             lambda frames: mel_magnitudes(frames, front),
-            self._vectors,
-            empty=np.zeros((0, NDIM), np.float32),
+            self._features if keep else self._vectors,
+            empty=np.zeros((0, size if keep else NDIM), np.float32),
             silence_peak=silence_peak,
         )
+
+    def _features(self, mel: Float32Array) -> Float32Array:
+        features = scale_segments(np.ascontiguousarray(mel), self._network.front)
+        return features.reshape(len(features), -1)
 
     def _vectors(self, mel: Float32Array) -> Float32Array:
         features = scale_segments(np.ascontiguousarray(mel), self._network.front)
         return self._network.embed(features, NDIM)
+
+
+class _Prepared:
+    """Implements `GradualQuery`: features of all segments, and vectors of those asked for."""
+
+    def __init__(
+        self, network: Network, features: Float32Array, segments: Float64Array, skipped: int
+    ) -> None:
+        self._network, self._features = network, features
+        self._segments, self._skipped = segments, skipped
+        self._rows = np.zeros((len(features), NDIM), np.float32)
+        self._known = np.zeros(len(features), np.bool_)
+
+    def encode(self, *, every: int = 1) -> Encoded:
+        """See `GradualQuery.encode`."""
+        at = np.arange(0, len(self._features), every)
+        new = at[~self._known[at]]
+        self._rows[new] = self._network.embed(self._features[new], NDIM)
+        self._known[new] = True
+        return Encoded(self._rows[at], self._segments[at], skipped=self._skipped)
 
 
 def create(

@@ -2,8 +2,9 @@
 
 Rows of the fingerprint that are near the query's vote for lines (`sequence.vote`); the lines with
 the most votes are looked at exactly, with both kinds of rows, and their evidence becomes the
-probability that they are right.  At first every fourth row of the query is asked; only if that
-gives no certain answer are all of them, and the rows of the spectral code too.  Where a line says
+probability that they are right.  At first only every other row of the query is made, and half of
+these are asked; only if that gives no certain answer are all of them, and the rows of the spectral
+code too.  Where a line says
 that the query was played at another speed, codes are compared at the track's speed, for codes do
 not follow changes of speed.
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -21,9 +23,10 @@ from earmark import spectral_code
 from earmark.identify import confidence, sequence
 from earmark.identify.confidence import LONG, Calibration, Evidence
 from earmark.identify.query_codes import QueryCodes, split_codes
+from earmark.identify.rivals import Place, rival_weights, same_sound
 from earmark.identify.rows import Rows
 from earmark.identify.sequence import Fine, Line
-from earmark.types import Encoded, Float32Array, Float64Array
+from earmark.types import Encoded, Float32Array, Float64Array, GradualQuery
 
 
 @dataclass(frozen=True)
@@ -96,13 +99,16 @@ class Search:
     code_work: float = 1e8
 
 
-AT_FIRST = Search(every=4, probes=8, lines=12, coded=5, turned=2, polished=1)
-CERTAIN = 0.998
+AT_FIRST = Search(every=2, probes=8, lines=12, coded=5, turned=2, polished=1)
+MADE_AT_FIRST = 2
+"""Every so manyth row of a query is made for the first look."""
+
+CERTAIN = 0.98
 """A first look is enough if its best match is right with this probability."""
 
 
 def identify(
-    encoded: Encoded,
+    asked: Encoded | GradualQuery,
     codes: QueryCodes | None,
     vectors: Rows | None,
     code_rows: Rows | None,
@@ -115,7 +121,7 @@ def identify(
 
     Parameters
     ----------
-    encoded : Encoded
+    asked : Encoded or GradualQuery
         The query's fingerprint rows, evenly spaced.
     codes : QueryCodes, optional
         Its spectral code.
@@ -140,13 +146,18 @@ def identify(
         else:
             both = code_rows is not None and codes is not None
             calibration = confidence.BOTH if both else confidence.VECTORS_ALONE
-    query = _Query.of(encoded, codes)
+    first = asked if isinstance(asked, Encoded) else asked.encode(every=MADE_AT_FIRST)
+    query = _Query.of(first, codes)
     quick = _Hunt(query, vectors, code_rows, calibration, AT_FIRST, tuple(expected))
-    if vectors is not None and len(query.times) >= 2 * AT_FIRST.every:
+    if isinstance(asked, Encoded):
+        quick = replace(quick, search=replace(AT_FIRST, every=AT_FIRST.every * MADE_AT_FIRST))
+    if vectors is not None and len(query.times) >= 2 * quick.search.every:
         found = quick.best(quick.vector_lines(), [])
         if found and quick.sure(found[0]) >= certain:
             return quick.matches(found)
-    whole = replace(quick, search=Search())
+    if not isinstance(asked, Encoded):
+        query = _Query.of(asked.encode(), codes)
+    whole = replace(quick, query=query, search=Search())
     lines = whole.vector_lines()
     return whole.matches(whole.best(lines, whole.code_lines(lines)))
 
@@ -160,6 +171,8 @@ class _Query:
     half: float
     codes: QueryCodes | None
     seconds: float
+    variety: tuple[float, float] = (1.0, 1.0)
+    """Of how many different vectors and codes it consists."""
 
     @classmethod
     def of(cls, encoded: Encoded, codes: QueryCodes | None) -> _Query:
@@ -168,11 +181,24 @@ class _Query:
         seconds = float(np.ptp(segments)) if len(segments) else 0.0
         if codes is not None:
             seconds = max(seconds, codes.duration)
-        return cls(encoded.rows, segments.mean(axis=1), half, codes, seconds)
+        return cls(
+            encoded.rows, segments.mean(axis=1), half, codes, seconds, _variety(encoded, codes)
+        )
 
     def asked(self, span: tuple[float, float]) -> float:
         """Seconds that a match is judged by: all of a short query, of a long one what matched."""
         return min(self.seconds, max(LONG, span[1] - span[0]))
+
+
+def _variety(encoded: Encoded, codes: QueryCodes | None) -> tuple[float, float]:
+    """Of rows half a second apart, and of codes an eighth apart, as tracks have them."""
+    starts = encoded.segments[:, 0]
+    step = max(1, round(0.5 / max(float(np.diff(starts).min(initial=0.5)), 1e-3)))
+    vectors = confidence.variety(encoded.rows[::step].astype(np.float32, copy=False))
+    if codes is None:
+        return vectors, 1.0
+    projections = codes.at(1.0)[1][:: codes.PHASES]
+    return vectors, confidence.variety(spectral_code.soft(projections))
 
 
 @dataclass(frozen=True)
@@ -185,6 +211,11 @@ class _Found:
     evidence: Evidence = NOTHING
     span: tuple[float, float] = (0.0, 0.0)
     favour: float = 1.0
+
+    @property
+    def place(self) -> Place:
+        """Where the query lies in the track."""
+        return Place(self.track, self.offset, self.speed, self.span)
 
     @property
     def rank(self) -> tuple[float, int]:
@@ -208,7 +239,42 @@ class _Hunt:
         kinds = (self.vectors, self.code_rows)
         total = max(rows.total for rows in kinds if rows is not None)
         seconds = self.query.asked(found.span)
-        return self.calibration.confidence(found.evidence, rows=total, seconds=seconds)
+        return self.calibration.confidence(
+            found.evidence, rows=total, seconds=seconds, speed=found.speed
+        )
+
+    def rated(self, order: Sequence[_Found]) -> list[_Found]:
+        """The best lines with what their evidence is worth: variety, and how far rivals are."""
+        vectors, codes = self.query.variety
+        weights = [one.evidence.weight for one in order]
+        compared = self._compared()
+        least = [confidence.usual(self.query.asked(one.span), *compared) for one in order]
+        rivals = rival_weights(weights, partial(self._is_copy, order), least=least)
+        rated = []
+        for one, rival in zip(order[: self.search.matches], rivals, strict=False):
+            evidence = replace(
+                one.evidence,
+                variety_vectors=vectors,
+                variety_codes=codes,
+                margin=confidence.margin(one.evidence.weight, rival),
+            )
+            rated.append(replace(one, evidence=evidence))
+        return rated
+
+    def _is_copy(self, order: Sequence[_Found], place: int) -> bool:
+        """Whether the match at a place is the same sound as the first."""
+        if self.vectors is None:
+            return False
+        return same_sound(self.vectors, order[0].place, order[place].place)
+
+    def _compared(self) -> tuple[float, float]:
+        """The variety of vectors and codes that library and query have; a second has no codes."""
+        vectors, codes = self.query.variety
+        coded = self.query.codes is not None and len(self.query.codes.at(1.0)[0]) > 0
+        return (
+            vectors * (self.vectors is not None and len(self.query.times) > 0),
+            codes * (self.code_rows is not None and coded),
+        )
 
     def matches(self, found: Sequence[_Found]) -> list[Match]:
         """What is known of lines, best first, as matches."""
@@ -277,7 +343,7 @@ class _Hunt:
             polished = self.search.polished
             order[:polished] = [self._polished(found) for found in order[:polished]]
             order.sort(key=lambda f: f.rank)
-        return order[: self.search.matches]
+        return self.rated(order)
 
     def _of_vectors(self, line: Line) -> _Found:
         found = _Found(line.track, line.offset, line.speed)
@@ -344,7 +410,7 @@ class _Hunt:
         middle = float(self.query.times.mean()) if len(self.query.times) else 0.0
         speed, offset = found.speed + turn, found.offset - turn * middle
         at, projections = codes.at(speed)
-        if not len(at):
+        if not len(at) or abs(speed - 1.0) > CODE_GRID.fastest:
             return found
         low, high = _reach(offset, speed, at)
         times, packed = split_codes(*rows.stretch(found.track, low, high))

@@ -165,6 +165,30 @@ def overlap(
     )
 
 
+def likeness(
+    a: tuple[Float64Array, Float32Array],
+    b: tuple[Float64Array, Float32Array],
+    *,
+    offset: float,
+    speed: float,
+) -> float:
+    """How alike two stretches are along a line that is right to a quarter of a second.
+
+    Parameters
+    ----------
+    a, b : (times, rows)
+        Middles of segments, ascending, and unit rows, shape (n, d); at least one.
+    offset, speed : float
+
+    Returns
+    -------
+    float
+        Median similarity of rows of `a` with what lies between rows of `b`; 0 if none meet.
+    """
+    found = (_between(a, b, offset + shift, speed) for shift in (0.0, -0.125, 0.125, -0.25, 0.25))
+    return max(float(np.median(values)) if len(values) else 0.0 for values in found)
+
+
 def _chance(
     a: tuple[Float64Array, Float32Array],
     b: tuple[Float64Array, Float32Array],

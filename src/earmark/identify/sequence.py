@@ -62,6 +62,8 @@ class Fine:
     speed_cost : float
         Taken from the evidence per percent of speed away from 1, so that equal evidence means
         the plain explanation.
+    fastest : float
+        Lines whose speed is farther from 1 are not looked at.
     far : float
         Rows farther than this from the line, in seconds, have no sound in common with it.
     """
@@ -73,6 +75,7 @@ class Fine:
     threshold: float = 0.2
     slack: float = 0.6
     speed_cost: float = 0.01
+    fastest: float = 0.07
     far: float = 1.2
 
 
@@ -94,7 +97,8 @@ class Alignment:
     similarity : float
         Mean over the stretch.
     first, last : int
-        Rows of the track, both included; -1 without a stretch.
+        Rows of the track, both included, of the part where rows are at least about half as
+        similar as they are on the whole; -1 without a stretch.
     """
 
     offset: float
@@ -260,15 +264,35 @@ def align(
     counted = max(1, int(np.count_nonzero(inside[best, first : last + 1])))
     at = (row_times[first : last + 1] - offsets[best]) / speeds[best]
     chance = _chance(similarity[:, first : last + 1], query_times, at, fine)
+    mean = rise / counted + fine.threshold
+    core = _core(along[best], inside[best], first, last, mean / 2 - fine.threshold)
     return Alignment(
         offset=float(offsets[best]),
         speed=float(speeds[best]),
         evidence=max(0.0, rise - float(cost[best])),
         distinct=max(0.0, rise - counted * max(0.0, chance - fine.threshold)),
-        similarity=rise / counted + fine.threshold,
-        first=first,
-        last=last,
+        similarity=mean,
+        first=core[0],
+        last=core[1],
     )
+
+
+def _core(
+    along: Float64Array, inside: BoolArray, first: int, last: int, dearer: float
+) -> tuple[int, int]:
+    """The best part of a stretch if rows must be half as similar as they are on the whole.
+
+    What resembles the query a little before and after a good match is no part of it.
+    """
+    if dearer <= 0.0:
+        return first, last
+    part = slice(first, last + 1)
+    sums = np.concatenate([[0.0], np.cumsum(np.where(inside[part], along[part] - dearer, 0.0))])
+    rises = sums - np.minimum.accumulate(sums)
+    end = int(np.argmax(rises))
+    if end == 0:
+        return first, last
+    return first + int(np.argmin(sums[:end])), first + end - 1
 
 
 def _nothing(offset: float, speed: float) -> Alignment:
@@ -291,6 +315,7 @@ def _grid(
     shifts = np.array(sorted(range(-n, n + 1), key=abs)) * fine.offset_step
     n = round(fine.speed_reach / fine.speed_step)
     turns = np.array(sorted(range(-n, n + 1), key=abs)) * fine.speed_step
+    turns = turns[(turns == 0.0) | (np.abs(speed + turns - 1.0) <= fine.fastest)]
     speeds = np.repeat(speed + turns, len(shifts))
     offsets = np.tile(offset + shifts, len(turns)) - (speeds - speed) * middle
     return offsets, speeds

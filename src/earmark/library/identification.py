@@ -25,7 +25,16 @@ from earmark.library.hits import Hits, Renderer
 from earmark.library.probes import AudioLike
 from earmark.library.questions import name_of
 from earmark.spectral_code import load_directions
-from earmark.types import Clip, Encoder, Float32Array, Hit, Store
+from earmark.types import (
+    Clip,
+    Encoded,
+    Encoder,
+    Float32Array,
+    GradualEncoder,
+    GradualQuery,
+    Hit,
+    Store,
+)
 
 CONFIDENCE = 0.7
 """Least probability of a hit; at most 2 % of clips of no track get one (see the model card)."""
@@ -162,11 +171,15 @@ class Finder:
         from earmark import framing
 
         encoder = self._encoders.get(fingerprint.NAME) or self._encoders[spectral.NAME]
-        encoded = framing.encode_query(encoder, clip)
+        asked: Encoded | GradualQuery
+        if isinstance(encoder, GradualEncoder):
+            asked = encoder.prepare_query(clip)
+        else:
+            asked = framing.encode_query(encoder, clip)
         codes = QueryCodes(clip, load_directions()) if spectral.NAME in self._rows else None
         vectors = self._rows.get(fingerprint.NAME)
         code_rows = self._rows.get(spectral.NAME)
-        return matching.identify(encoded, codes, vectors, code_rows, expected=expected)
+        return matching.identify(asked, codes, vectors, code_rows, expected=expected)
 
 
 def _hits(

@@ -28,6 +28,8 @@ from earmark.types.encoding import Encoder as Encoder
 from earmark.types.encoding import EncoderSpec as EncoderSpec
 from earmark.types.encoding import EncodeSession as EncodeSession
 from earmark.types.encoding import FittedEncoder as FittedEncoder
+from earmark.types.encoding import GradualEncoder as GradualEncoder
+from earmark.types.encoding import GradualQuery as GradualQuery
 from earmark.types.encoding import LabelledEncoder as LabelledEncoder
 from earmark.types.encoding import QueryEncoder as QueryEncoder
 from earmark.types.encoding import RowSpec as RowSpec

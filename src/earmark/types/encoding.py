@@ -222,6 +222,21 @@ class QueryEncoder(Protocol):
         """Encode a whole query at the encoder's rate."""
 
 
+class GradualQuery(Protocol):
+    """A query whose rows are made as they are asked for."""
+
+    def encode(self, *, every: int = 1) -> Encoded:
+        """Encode every so manyth segment from the first on; no segment is encoded twice."""
+
+
+@runtime_checkable
+class GradualEncoder(Protocol):
+    """Capability: some rows of a query can be had before the rest is paid for."""
+
+    def prepare_query(self, clip: Clip) -> GradualQuery:
+        """Take a whole query at the encoder's rate."""
+
+
 @runtime_checkable
 class ScoreEncoder(Protocol):
     """Capability: reads scores (MIDI, MusicXML, ABC, lists of notes), which have no sound."""
