@@ -136,6 +136,11 @@ def test_names_in_a_form_open_nothing(small, tmp_path):
     problem(small.post(f"{API}/search", files=upload), 422, "0 bytes")
     problem(small.post(f"{API}/search", data={"audio": str(secret)}), 415)
     problem(small.get(f"{API}/search", params={"audio": str(secret)}), 422)
+    for name in ("like_words", "unlike_words"):
+        asked = {name: str(secret)} | ({"text": "ada"} if name == "unlike_words" else {})
+        answer = small.get(f"{API}/search", params=asked)
+        assert answer.status_code in (200, 422)
+        assert all(hit["by"] == "metadata" for hit in answer.json().get("hits", []))
 
 
 # --- decoders that fail ------------------------------------------------------------------------
