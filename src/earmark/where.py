@@ -31,6 +31,7 @@ An expression is parsed to data and never pasted into a query.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -239,10 +240,13 @@ class _Parser:
 
 
 def _number(text: str) -> int | float:
+    value = float(text)
+    if math.isinf(value):  # of hundreds of digits: no float, and no store, holds it otherwise
+        return value
     try:
         return int(text)
     except ValueError:
-        return float(text)
+        return value
 
 
 def fields_of(expr: Expr) -> set[str]:

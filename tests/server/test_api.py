@@ -517,6 +517,11 @@ def test_a_file_that_is_gone(asks, tmp_path):
         ("/api/v1/search?text=a&where=genre", 200),
         ("/api/v1/search?text=a&where=gendre%3D1", 422),
         ("/api/v1/search?text=a&where=((((", 422),
+        ("/api/v1/search?text=a&where=" + "(" * 990 + "size=1" + ")" * 990, 422),
+        ("/api/v1/search?text=a&where=size=" + "9" * 400, 200),
+        ("/api/v1/tracks?where=size=" + "9" * 1900, 200),
+        ("/api/v1/facets?where=size>-1e999", 200),
+        ("/api/v1/random?where=title='" + "9" * 400 + "'", 200),
         ("/api/v1/search?text=a&by=nobody", 422),
         ("/api/v1/search?text=" + "a" * 5000, 422),
         ("/api/v1/random?k=1&seed=-1", 422),
@@ -552,6 +557,19 @@ def test_wrong_addresses_and_values(client, address, status):
         assert answer.status_code == 200
     else:
         problem(answer, status)
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"a":' * 50_000, b'{"tracks":[' + b"9" * 5000 + b"]}", b"\xff{}"]
+)
+def test_documents_that_are_meant_to_break_the_reader(client, body):
+    kind = {"content-type": "application/json"}
+    for method, address in (
+        *(("POST", "exports"), ("POST", "jobs"), ("POST", "map"), ("PATCH", "tracks/1/tags")),
+    ):
+        answer = client.request(method, f"{API}/{address}", content=body, headers=kind)
+        assert answer.status_code in (400, 422)
+        problem(answer, answer.status_code)
 
 
 def test_wrong_methods(client):

@@ -136,6 +136,11 @@ def test_names_in_a_form_open_nothing(small, tmp_path):
     problem(small.post(f"{API}/search", files=upload), 422, "0 bytes")
     problem(small.post(f"{API}/search", data={"audio": str(secret)}), 415)
     problem(small.get(f"{API}/search", params={"audio": str(secret)}), 422)
+    for name in ("like_words", "unlike_words"):
+        asked = {name: str(secret)} | ({"text": "ada"} if name == "unlike_words" else {})
+        answer = small.get(f"{API}/search", params=asked)
+        assert answer.status_code in (200, 422)
+        assert all(hit["by"] == "metadata" for hit in answer.json().get("hits", []))
 
 
 # --- decoders that fail ------------------------------------------------------------------------
@@ -150,7 +155,9 @@ class Fault(DecodeUpload):
         if self.data == b"spin":
             while True:
                 pass
-        if self.data == b"sleep":
+        if self.data == b"deaf":  # to the alarm that the worker has set for itself
+            signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        if self.data in (b"sleep", b"deaf"):
             time.sleep(60)
         if self.data == b"eat":
             return bytearray(64 << 30)
@@ -165,7 +172,7 @@ def pool():
     assert made.pids() == []
 
 
-@pytest.mark.parametrize("deed", [b"crash", b"spin", b"sleep"])
+@pytest.mark.parametrize("deed", [b"crash", b"spin", b"sleep", b"deaf"])
 def test_a_worker_that_is_lost_costs_its_own_question(pool, deed):
     with pytest.raises(WorkerLost, match=r"crashed|longer than"):
         pool.run(Fault(deed, 5.0), 0.5)
