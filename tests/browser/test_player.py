@@ -58,10 +58,18 @@ def test_next_and_previous_follow_the_list(tab: Tab) -> None:
 def test_the_next_answer_plays_by_itself_where_that_is_wanted(tab: Tab) -> None:
     page = tab.open("/?q=kick")
     first, second = titles(page)[:2]
+    third = titles(page)[2]
+    asked: list[str] = []
+    page.on("request", lambda r: asked.append(r.url) if "/audio" in r.url else None)
     page.keyboard.press("a")
     page.keyboard.press("j")
     page.keyboard.press("Space")
     playing(page, second)
+    playing(page, third)
+    tracks = [re.search(r"tracks/(\d+)/", url)[1] for url in asked]
+    assert list(dict.fromkeys(tracks))[:3] == [
+        str(hit["track"]) for hit in tab.site.json("/api/v1/search?text=kick&k=3")["hits"]
+    ]
     page.reload()
     titles(page)
     page.keyboard.press("j")
