@@ -215,6 +215,7 @@ def new_tab(browser: Any, site: Site) -> Iterator[Callable[..., Tab]]:
     def make(*, dark: bool = False, phone: bool = False, at: Site | None = None) -> Tab:
         context = browser.new_context(
             viewport={"width": 390, "height": 844} if phone else {"width": 1280, "height": 860},
+            has_touch=phone,
             color_scheme="dark" if dark else "light",
             accept_downloads=True,
         )

@@ -58,10 +58,18 @@ def test_next_and_previous_follow_the_list(tab: Tab) -> None:
 def test_the_next_answer_plays_by_itself_where_that_is_wanted(tab: Tab) -> None:
     page = tab.open("/?q=kick")
     first, second = titles(page)[:2]
+    third = titles(page)[2]
+    asked: list[str] = []
+    page.on("request", lambda r: asked.append(r.url) if "/audio" in r.url else None)
     page.keyboard.press("a")
     page.keyboard.press("j")
     page.keyboard.press("Space")
     playing(page, second)
+    playing(page, third)
+    tracks = [re.search(r"tracks/(\d+)/", url)[1] for url in asked]
+    assert list(dict.fromkeys(tracks))[:3] == [
+        str(hit["track"]) for hit in tab.site.json("/api/v1/search?text=kick&k=3")["hits"]
+    ]
     page.reload()
     titles(page)
     page.keyboard.press("j")
@@ -195,3 +203,25 @@ def test_a_phone_has_room_for_player_and_answers(new_tab: Callable[..., Tab]) ->
     dock.wait_for()
     assert dock.bounding_box()["height"] < 844 * 0.25
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_part_is_selected_with_a_finger(new_tab: Callable[..., Tab]) -> None:
+    page = new_tab(phone=True).open("/?q=song")
+    page.locator(".row .what").first.tap()
+    playing(page, "song")
+    until(page, "document.querySelector('.dock-wave > div')?.shadowRoot?.querySelector('canvas')")
+    box = page.locator(".dock-wave").bounding_box()
+    hand = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *at: float) -> None:
+        points = [{"x": box["x"] + x, "y": box["y"] + 20} for x in at]
+        hand.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        page.wait_for_timeout(25)
+
+    touch("touchStart", 80)
+    page.wait_for_timeout(500)  # a finger that rests selects, one that passes does not
+    for x in range(85, 200, 5):
+        touch("touchMove", x)
+    touch("touchEnd")
+    page.get_by_role("button", name="More like this moment").tap()
+    page.wait_for_url(re.compile(r"like=\d+%23\d"))

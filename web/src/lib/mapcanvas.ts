@@ -270,12 +270,13 @@ export class Canvas {
     pen.textBaseline = "middle";
     const taken: [number, number, number][] = [];
     for (const cluster of [...(this.map.clusters ?? [])].sort((a, b) => b.size - a.size)) {
-      const x = (cluster.x - this.view.x) * this.view.scale + this.canvas.width / 2;
+      const centre = (cluster.x - this.view.x) * this.view.scale + this.canvas.width / 2;
       const middle = this.canvas.height / 2 - (cluster.y - this.view.y) * this.view.scale;
       const high = ((this.tops.get(cluster.id) ?? cluster.y) - cluster.y) * this.view.scale;
       const y = Math.max(size, middle - high - size);
       const half = pen.measureText(cluster.name).width / 2 + size / 2;
-      if (x < 0 || middle < 0 || x > this.canvas.width || y > this.canvas.height) continue;
+      if (centre < 0 || middle < 0 || centre > this.canvas.width || y > this.canvas.height) continue;
+      const x = Math.max(half, Math.min(this.canvas.width - half, centre));
       if (taken.some(([tx, ty, th]) => Math.abs(tx - x) < th + half && Math.abs(ty - y) < size * 1.6)) continue;
       taken.push([x, y, half]);
       pen.lineWidth = 4 * this.ratio;

@@ -1,6 +1,7 @@
 // The part of a track that a waveform shows.
 
-interface Part {
+/** Seconds of a track, or of what is shown of it. */
+export interface Part {
   start: number;
   end: number;
 }

@@ -3,6 +3,7 @@ import { computed, effect, signal } from "@preact/signals";
 import { openAddress, type Query } from "../api/client";
 import type { Hit } from "../api/types";
 import { holdsNotes, titleOf } from "../lib/format";
+import type { Part } from "../lib/window";
 import { recall, remember, say } from "./app";
 import { listed, selected } from "./search";
 
@@ -12,11 +13,6 @@ export type Extent = "moment" | "selection" | "rest";
 export interface Playing {
   hit: Hit;
   extent: Extent;
-}
-
-export interface Part {
-  start: number;
-  end: number;
 }
 
 export const audio = new Audio();
@@ -48,6 +44,8 @@ effect(() => {
 /** Seconds of the track at the start of what the element plays (a cut has its own zero). */
 let offset = 0;
 let cut = false;
+/** How many sources are on their way: till then the element tells of what played before. */
+let pending = 0;
 /** Longest piece that is asked for of what a browser cannot decode. */
 const PIECE = 30;
 
@@ -68,7 +66,8 @@ function pieceQuery(start: number, end: number): Query {
 async function load(hit: Hit, query: Query, from: number): Promise<void> {
   cut = "start" in query;
   offset = cut ? Number(query.start) : 0;
-  const source = await openAddress("audio", hit.track, query);
+  pending += 1;
+  const source = await openAddress("audio", hit.track, query).finally(() => (pending -= 1));
   if (current.peek()?.hit.track !== hit.track) return;
   audio.src = source;
   if (!cut && from > 0) audio.currentTime = from;
@@ -176,7 +175,7 @@ function ended(now: Playing): void {
 
 function look(): void {
   const now = current.peek();
-  if (!now || audio.paused || audio.seeking || audio.readyState === HTMLMediaElement.HAVE_NOTHING) return;
+  if (!now || pending || audio.paused || audio.seeking || audio.readyState === HTMLMediaElement.HAVE_NOTHING) return;
   position.value = audio.currentTime + offset;
   const { end } = bounds(now);
   if (end !== null && position.peek() >= end) ended(now);
@@ -195,7 +194,7 @@ audio.addEventListener("play", () => {
 audio.addEventListener("pause", () => (playing.value = false));
 audio.addEventListener("ended", () => {
   const now = current.peek();
-  if (!now) return;
+  if (!now || pending || !audio.ended) return;
   const at = audio.currentTime + offset;
   const last = bounds(now).end ?? now.hit.duration ?? at;
   if (cut && at < last - 0.1) loadPiece(now, at);

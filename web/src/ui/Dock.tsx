@@ -155,7 +155,7 @@ export function Dock() {
         <span class="acts modes">
           <IconButton icon="loop" label="Repeat" shortcut="o" pressed={loop.value} onClick={() => (loop.value = !loop.value)} />
           <IconButton icon="onward" label="Play on after each answer" shortcut="a" pressed={playOn.value} onClick={() => (playOn.value = !playOn.value)} />
-          <IconButton icon="spectrum" label="Spectrogram" pressed={spectrum} onClick={() => setSpectrum(!spectrum)} />
+          <IconButton icon="spectrum" label="Spectrogram" kind="roomy" pressed={spectrum} onClick={() => setSpectrum(!spectrum)} />
           <Volume />
         </span>
         <Actions hit={hit} />

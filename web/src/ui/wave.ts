@@ -3,6 +3,7 @@ import WaveSurfer from "wavesurfer.js";
 import Regions from "wavesurfer.js/plugins/regions";
 import type { Peaks } from "../api/types";
 import { heights } from "../lib/peaks";
+import type { Part } from "../lib/window";
 
 export interface BigWave {
   /** Mark a part as selected, or none. */
@@ -10,11 +11,6 @@ export interface BigWave {
   /** Draw the line where it plays. */
   follow: (seconds: number) => void;
   destroy: () => void;
-}
-
-interface Part {
-  start: number;
-  end: number;
 }
 
 interface Options {

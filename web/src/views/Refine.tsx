@@ -114,6 +114,11 @@ function Range({ facet }: { facet: Facet }) {
   );
 }
 
+/** Whether a text divides nothing: many values, each of one sound only (titles). */
+function scattered({ type, values, distinct = 0 }: Facet): boolean {
+  return type !== "number" && distinct > FEW && values.every(({ count }) => count === 1);
+}
+
 /** Shown as a range: all numbers but a yes or no, and a few whole ones (years). */
 function numeric(facet: Facet): boolean {
   if (facet.type !== "number" || yesNo(facet)) return false;
@@ -131,7 +136,7 @@ export function Facets() {
   const any = Object.keys(route.value.filters).length > 0 || route.value.where !== "";
   const chosen = Object.keys(route.value.filters);
   const known = facets.value
-    .filter(({ name, values }) => (values.length > 1 && !SURENESS.test(name)) || chosen.includes(name))
+    .filter((facet) => chosen.includes(facet.name) || (facet.values.length > 1 && !SURENESS.test(facet.name) && !scattered(facet)))
     .concat(facets.value.some(({ name }) => name === LENGTH.name) ? [] : [LENGTH])
     .sort((a, b) => rank(a) - rank(b));
   const lost: Facet[] = chosen.filter((name) => !known.some((f) => f.name === name)).map((name) => ({ name, values: [] }));

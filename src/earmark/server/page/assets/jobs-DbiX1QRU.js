@@ -1,4 +1,4 @@
-import{b as h,y as m,d as w,s as f,e as v,U as y}from"./index-DtFeVStK.js";function g(t){const e=t.replaceAll(`\r
+import{b as h,y as m,d as w,s as f,e as v,U as y}from"./index-Cn5w91mN.js";function g(t){const e=t.replaceAll(`\r
 `,`
 `).split(`
 
