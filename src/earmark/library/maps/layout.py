@@ -53,6 +53,7 @@ def nearest(rows: Float32Array, queries: Float32Array, k: int) -> tuple[Int64Arr
         quantizer = faiss.IndexFlatL2(width)
         index = faiss.IndexIVFFlat(quantizer, width, lists)
         index.cp.niter = 10
+        index.cp.min_points_per_centroid = 1  # else FAISS writes warnings to the terminal
         index.train(rows[:: max(1, len(rows) // (40 * lists))])
         index.nprobe = 24
     index.add(rows)
