@@ -30,7 +30,7 @@ ALLOWED = {1: 0.012, 2: 0.015, 3: 0.01, 4: 0.01}
 RAISED = 1.0
 """As if half of the queries asked were of tracks in the library, not a quarter."""
 
-SHORT_ALLOWED = 0.05
+SHORT_ALLOWED = 0.02
 """The same for all that is no music in clips of a second, which have a single row: a moment of a
 tone is like a moment of music that holds one."""
 
