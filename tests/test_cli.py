@@ -199,6 +199,13 @@ def test_words_need_no_quotes(run, library):
     assert json.loads(bare[1])["query"]["text"] == "organ wav"
 
 
+def test_a_file_that_is_taken_as_words_is_noticed(run, library, sounds, monkeypatch):
+    monkeypatch.chdir(sounds)
+    assert "--audio" in run("search", "organ_1.wav")[2]
+    assert "--audio" not in run("search", "organ")[2]
+    assert "--audio" not in run("search", "organ_1.wav", "--json")[2]
+
+
 def test_search_table(run, library, sounds):
     code, out, err = run("search", "--audio", sounds / "organ_1.wav", "--explain")
     assert (code, err) == (0, "")

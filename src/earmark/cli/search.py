@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -63,7 +64,11 @@ def search(
     asked["by"] = common.split_names(asked["by"])
     with common.open_library(library) as lib:
         hits = lib.search(**asked)
-    return _answer(hits, as_json=as_json, explain=explain, play=play)
+    code = _answer(hits, as_json=as_json, explain=explain, play=play)
+    for word in text if not as_json else ():
+        if Path(word).is_file():
+            common.say(f"note: {word} is a file, taken as words; --audio searches by its sound")
+    return code
 
 
 @click.command()
