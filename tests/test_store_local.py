@@ -585,3 +585,54 @@ def test_times_at_hand_agree_with_those_looked_up_one_by_one(store, monkeypatch)
     agree()
     monkeypatch.setattr(spans, "_MOST_UNPACKED_ROWS", 3)
     assert located().shape == (3, 62)
+
+
+def test_a_table_of_spans_grows_and_loses_what_is_gone(store):
+    def tracks() -> list[int]:
+        with store._catalog.read() as (con, snapshot):
+            space = snapshot.space("enc")
+            table = store._searcher.spans.table(con, snapshot, space)
+            fresh = spans_.Spans().table(con, snapshot, space)
+        for mine, theirs in zip(
+            (table.first, table.rows, table.track), (fresh.first, fresh.rows, fresh.track),
+            strict=True,
+        ):  # fmt: skip
+            np.testing.assert_array_equal(mine, theirs)
+        return table.track.tolist()
+
+    from earmark.stores.local import spans as spans_
+
+    ids = fill(store, 4)
+    assert tracks() == ids
+    ids += fill(store, 2, start=10)
+    assert tracks() == ids
+    with store.writer() as writer:
+        writer.remove_tracks([ids.pop(1)])
+        writer.commit()
+    assert tracks() == ids
+    with store.writer() as writer:
+        writer.remove_tracks([ids.pop(0)])
+        writer.commit()
+    ids += fill(store, 1, start=20)
+    assert tracks() == ids
+    store.compact()
+    assert tracks() == ids
+
+
+def test_while_one_thread_brings_times_up_to_date_the_others_do_not_wait(store, monkeypatch):
+    from earmark.stores.local import spans
+
+    monkeypatch.setattr(spans, "_MANY_LOOKUPS", 0)
+    fill(store, 9)
+    keys = np.arange(0, 40)
+    store.locate("enc", keys)
+    fill(store, 5, start=20)
+    expected = store.locate("enc", keys)
+    fill(store, 2, start=40)
+    monkeypatch.setattr(spans, "_FEW", 3)  # so many lookups would else make a table
+    monkeypatch.setattr(spans, "_unpack_all", lambda *_: pytest.fail("made by two threads"))
+    with store._searcher.spans._making:  # as if another thread were at it
+        found = store.locate("enc", keys)
+    np.testing.assert_array_equal(found.tracks, expected.tracks)
+    np.testing.assert_array_equal(found.starts, expected.starts)
+    np.testing.assert_array_equal(found.ends, expected.ends)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,11 +48,13 @@ class TimeTable:
 class Spans:
     """Looks up spans; keeps the last table of each encoder and some unpacked times.
 
-    A process that asks often (a server) has all times of a small library at hand.
+    A process that asks often (a server) has all times of a small library at hand.  After a commit
+    one thread brings tables up to date; the others ask the catalog meanwhile, span by span.
     """
 
     def __init__(self) -> None:
         self._lookups = 0
+        self._making = threading.Lock()
         self._full: dict[int, TimeTable] = {}
         self._tables: dict[int, SpanTable] = {}
         self._times: OrderedDict[tuple[int, int], Float64Array] = OrderedDict()
@@ -60,17 +62,18 @@ class Spans:
 
     def table(self, con: sqlite3.Connection, snapshot: Snapshot, space: Space) -> SpanTable:
         """Return all spans of an encoder."""
-        table = self._tables.get(space.id)
-        if table is None or table.commit != snapshot.commit:
-            rows = con.execute(
-                "select first_key, rows, track from spans where encoder = ? and rows > 0 "
-                "order by first_key",
-                (space.id,),
-            ).fetchall()
-            first, count, track = np.array(rows, np.int64).reshape(-1, 3).T
-            table = SpanTable(snapshot.commit, first, count, track)
+        table = self._known_table(snapshot, space)
+        if table is None:
+            known = self._tables.get(space.id)
+            table = _grown(con, snapshot, space, known) if known is not None else None
+            if table is None:
+                table = SpanTable(snapshot.commit, *_columns(con, space, -1))
             self._tables[space.id] = table
         return table
+
+    def _known_table(self, snapshot: Snapshot, space: Space) -> SpanTable | None:
+        table = self._tables.get(space.id)
+        return table if table is not None and table.commit == snapshot.commit else None
 
     def ranges(
         self, con: sqlite3.Connection, snapshot: Snapshot, space: Space, tracks: Int64Array
@@ -129,25 +132,34 @@ class Spans:
         known = self._full.get(space.id)
         if known is not None and known.spans.commit == snapshot.commit:
             return known
-        spans = self.table(con, snapshot, space)
-        if int(spans.rows.sum()) > _MOST_UNPACKED_ROWS:
+        if known is not None and known.spans.commit > snapshot.commit:
+            return None  # a read that began before the last commit
+        if not self._making.acquire(blocking=False):
             return None
-        made = _unpack_all(con, space, spans, known)
-        self._full[space.id] = made
+        try:
+            spans = self.table(con, snapshot, space)
+            if int(spans.rows.sum()) > _MOST_UNPACKED_ROWS:
+                return None
+            made = _unpack_all(con, space, spans, known)
+            self._full[space.id] = made
+        finally:
+            self._making.release()
         return made
 
     def _span(
         self, con: sqlite3.Connection, snapshot: Snapshot, space: Space, key: int, lookups: int
     ) -> tuple[int, int, int]:
         """Return track, first key and rows of the span before or at a key."""
-        if lookups <= _FEW:
+        table = self._known_table(snapshot, space)
+        if table is None and lookups > _FEW and not self._making.locked():
+            table = self.table(con, snapshot, space)
+        if table is None:
             row = con.execute(
                 "select track, first_key, rows from spans where encoder = ? and first_key <= ? "
                 "and rows > 0 order by first_key desc limit 1",
                 (space.id, key),
             ).fetchone()
             return row if row is not None else (-1, 0, 0)
-        table = self.table(con, snapshot, space)
         at = int(np.searchsorted(table.first, key, side="right")) - 1
         if at < 0:
             return -1, 0, 0
@@ -186,6 +198,40 @@ def of_tracks(con: sqlite3.Connection, space: Space, tracks: Sequence[int]) -> I
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
+def _columns(
+    con: sqlite3.Connection, space: Space, after: int
+) -> tuple[Int64Array, Int64Array, Int64Array]:
+    """First key, rows and track of the spans behind a key, ascending."""
+    rows = con.execute(
+        "select first_key, rows, track from spans where encoder = ? and rows > 0 "
+        "and first_key > ? order by first_key",
+        (space.id, after),
+    ).fetchall()
+    first, count, track = np.array(rows, np.int64).reshape(-1, 3).T
+    return first, count, track
+
+
+def _grown(
+    con: sqlite3.Connection, snapshot: Snapshot, space: Space, known: SpanTable
+) -> SpanTable | None:
+    """An older table with the spans that came since; None if it lost any.
+
+    Keys only grow, and a span changes only by losing its rows: as many spans and rows as known
+    and new ones have together are these.
+    """
+    if known.commit > snapshot.commit or not len(known.first):
+        return None
+    new = _columns(con, space, int(known.first[-1]))
+    now = con.execute(
+        "select count(*), sum(rows) from spans where encoder = ? and rows > 0", (space.id,)
+    ).fetchone()
+    if now != (len(known.first) + len(new[0]), int(known.rows.sum() + new[1].sum())):
+        return None
+    old = (known.first, known.rows, known.track)
+    first, rows, track = (np.concatenate(pair) for pair in zip(old, new, strict=True))
+    return SpanTable(snapshot.commit, first, rows, track)
+
+
 def _unpack_all(
     con: sqlite3.Connection, space: Space, spans: SpanTable, known: TimeTable | None
 ) -> TimeTable:
@@ -202,19 +248,34 @@ def _unpack_all(
             np.searchsorted(known.spans.first, spans.first), len(known.spans.first) - 1
         )
         missing = (known.spans.first[old] != spans.first) | (known.spans.rows[old] != spans.rows)
-        for at in np.flatnonzero(~missing):
-            begin, rows = int(known.begins[old[at]]), int(spans.rows[at])
-            times[begins[at] : ends[at]] = known.times[begin : begin + rows]
-    wanted = {int(spans.first[at]): int(at) for at in np.flatnonzero(missing)}
-    if wanted:
-        blobs = con.execute(
+        kept = np.flatnonzero(~missing)
+        # Spans that follow each other in both tables are taken over together.
+        breaks = np.flatnonzero((np.diff(kept) != 1) | (np.diff(old[kept]) != 1)) + 1
+        for run in np.split(kept, breaks) if len(kept) else ():
+            begin, length = int(known.begins[old[run[0]]]), int(ends[run[-1]] - begins[run[0]])
+            times[begins[run[0]] : ends[run[-1]]] = known.times[begin : begin + length]
+    for first, blob in _blobs(con, space, spans.first[missing].tolist(), len(spans.first)):
+        place = int(np.searchsorted(spans.first, first))
+        if place < len(spans.first) and spans.first[place] == first and missing[place]:
+            times[begins[place] : ends[place]] = unpack_times(blob, int(spans.rows[place]))
+    return TimeTable(spans, begins, times)
+
+
+def _blobs(
+    con: sqlite3.Connection, space: Space, wanted: Sequence[int], total: int
+) -> Iterator[tuple[int, bytes]]:
+    """First keys and packed times of the spans that are wanted, and perhaps of others."""
+    if len(wanted) > total // 2:
+        yield from con.execute(
             "select first_key, times from spans where encoder = ? and rows > 0", (space.id,)
         )
-        for first, blob in blobs:
-            place = wanted.get(first)
-            if place is not None:
-                times[begins[place] : ends[place]] = unpack_times(blob, int(spans.rows[place]))
-    return TimeTable(spans, begins, times)
+        return
+    for some in chunks(wanted):
+        yield from con.execute(
+            f"select first_key, times from spans where first_key in ({marks(some)}) "  # noqa: S608
+            "and encoder = ? and rows > 0",
+            (*some, space.id),
+        )
 
 
 def _look_up(full: TimeTable, keys: Int64Array) -> tuple[Int64Array, Float64Array, Int64Array]:
