@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import resources
+
 import numpy as np
 import pytest
 
@@ -69,3 +71,10 @@ def test_wrong_input_is_refused(encoder):
         encoder.encode(np.zeros((1, 5), np.float32))
     with pytest.raises(DecodeError, match="empty"):
         encoder.encode_score(b"", "a.mid")
+
+
+@pytest.mark.parametrize("name", ["melody.onnx", "fingerprint.onnx"])
+def test_shipped_networks_hold_no_paths_of_the_machine_that_made_them(name):
+    content = (resources.files("earmark.encoders") / "weights" / name).read_bytes()
+    assert b'File "' not in content
+    assert b"site-packages" not in content

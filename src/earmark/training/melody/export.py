@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from earmark.melody.windows import POINTS
 from earmark.training.melody.model import ContourNet
+
+if TYPE_CHECKING:
+    import onnx
 
 
 def export_onnx(net: ContourNet, path: Path) -> str:
@@ -40,8 +44,21 @@ def export_onnx(net: ContourNet, path: Path) -> str:
         digest.update(np.ascontiguousarray(tensor.numpy()).tobytes())
     revision = digest.hexdigest()[:12]
     graph = onnx.load(str(path))
+    without_traces(graph)
     entry = graph.metadata_props.add()
     entry.key, entry.value = "revision", revision
-    graph.doc_string = ""
     onnx.save(graph, str(path))
     return revision
+
+
+def without_traces(model: onnx.ModelProto) -> None:
+    """Drop what the exporter notes of the source that made each part, with paths of its machine."""
+    model.doc_string = model.graph.doc_string = ""
+    del model.graph.metadata_props[:]
+    for parts in (model.graph.node, model.graph.value_info, model.graph.initializer):
+        for part in parts:
+            part.doc_string = ""
+            del part.metadata_props[:]
+    for value in (*model.graph.input, *model.graph.output):
+        value.doc_string = ""
+        del value.metadata_props[:]
