@@ -142,3 +142,14 @@ def test_a_repeat_within_a_longer_sighting_is_left_out() -> None:
     whole, repeat = sighting(1, 0.0, 60.0, 0.0), sighting(1, 10.0, 25.0, 40.0)
     apart, other = sighting(1, 55.0, 75.0, 10.0), sighting(2, 10.0, 25.0, 0.0)
     assert without_repeats([whole, repeat, apart, other]) == [whole, apart, other]
+
+
+def test_a_track_whose_place_was_told_wrongly_at_first_is_told_once() -> None:
+    answers = [
+        Match(1, 0.92, 5.0, 9.0, 6.0, 10.0, 1.0, Evidence()),
+        Match(1, 0.99, 9.0, 18.0, 1.0, 10.0, 1.0, Evidence()),
+    ]
+    monitor = Monitor(lambda clip, expected: answers[:1] and [answers.pop(0)], RATE)
+    told = monitor.push(np.zeros(15 * RATE))
+    assert [s.start for s in told] == [5.0]
+    assert [(s.start, s.end) for s in monitor.finish()] == [(9.0, 18.0)]

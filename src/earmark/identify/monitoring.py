@@ -138,8 +138,12 @@ class Monitor:
             if known is not None:
                 self._open[self._open.index(known)] = _joined(known, seen)
             elif match.confidence >= self.windows.confidence and not self._hidden(seen):
+                # A better place of a track that was told already takes the place of the first.
+                mended = [s for s in self._open if s.track == seen.track and _covers(seen, s)]
+                self._open = [s for s in self._open if s not in mended]
                 self._open.append(seen)
-                new.append(seen)
+                if not mended:
+                    new.append(seen)
         return new
 
     def _lines(self, at: float) -> list[Line]:
@@ -160,13 +164,9 @@ class Monitor:
     def _hidden(self, seen: Sighting) -> bool:
         """Whether a better sighting covers most of the same sound (a repeat in one piece, or the
         same recording twice in the library)."""
-        for other in self._open:
-            both = min(other.query_end, seen.query_end) - max(other.query_start, seen.query_start)
-            if both > MOST * (seen.query_end - seen.query_start) and (
-                other.confidence >= seen.confidence
-            ):
-                return True
-        return False
+        return any(
+            other.confidence >= seen.confidence and _covers(other, seen) for other in self._open
+        )
 
 
 def without_repeats(sightings: Sequence[Sighting]) -> list[Sighting]:
@@ -188,11 +188,14 @@ def without_repeats(sightings: Sequence[Sighting]) -> list[Sighting]:
 
 
 def _explains(long: Sighting, short: Sighting) -> bool:
-    length = short.query_end - short.query_start
-    if long.track != short.track or length >= long.query_end - long.query_start:
-        return False
-    both = min(long.query_end, short.query_end) - max(long.query_start, short.query_start)
-    return both > MOST * length
+    shorter = short.query_end - short.query_start < long.query_end - long.query_start
+    return long.track == short.track and shorter and _covers(long, short)
+
+
+def _covers(one: Sighting, other: Sighting) -> bool:
+    """Whether a sighting is of most of the sound that another one is of."""
+    both = min(one.query_end, other.query_end) - max(one.query_start, other.query_start)
+    return both > MOST * (other.query_end - other.query_start)
 
 
 def _joined(known: Sighting, seen: Sighting) -> Sighting:
