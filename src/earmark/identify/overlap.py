@@ -15,6 +15,9 @@ import numpy as np
 
 from earmark.types import Float32Array, Float64Array, Int64Array
 
+Stretch = tuple[Float64Array, Float32Array]
+"""A part of a track: middles of segments, ascending, shape (n,), and unit rows, shape (n, d)."""
+
 THRESHOLD = 0.4
 """Rows more similar than this speak for the same sound: a quarter of a second off the line, which
 is the most that two tracks' rows can be, the same sound is about 0.6 alike."""
@@ -108,8 +111,8 @@ def through_votes(
 
 
 def overlap(
-    a: tuple[Float64Array, Float32Array],
-    b: tuple[Float64Array, Float32Array],
+    a: Stretch,
+    b: Stretch,
     *,
     offset: float,
     speed: float,
@@ -119,8 +122,7 @@ def overlap(
 
     Parameters
     ----------
-    a, b : (times, rows)
-        Middles of segments, ascending, and unit rows, shape (n, d).
+    a, b : Stretch
     offset, speed : float
         The line to begin with.
     half : float
@@ -166,8 +168,8 @@ def overlap(
 
 
 def likeness(
-    a: tuple[Float64Array, Float32Array],
-    b: tuple[Float64Array, Float32Array],
+    a: Stretch,
+    b: Stretch,
     *,
     offset: float,
     speed: float,
@@ -176,8 +178,8 @@ def likeness(
 
     Parameters
     ----------
-    a, b : (times, rows)
-        Middles of segments, ascending, and unit rows, shape (n, d); at least one.
+    a, b : Stretch
+        Of at least one row.
     offset, speed : float
 
     Returns
@@ -190,8 +192,8 @@ def likeness(
 
 
 def _chance(
-    a: tuple[Float64Array, Float32Array],
-    b: tuple[Float64Array, Float32Array],
+    a: Stretch,
+    b: Stretch,
     offset: float,
     speed: float,
 ) -> float:
@@ -202,8 +204,8 @@ def _chance(
 
 
 def _plain(
-    a: tuple[Float64Array, Float32Array],
-    b: tuple[Float64Array, Float32Array],
+    a: Stretch,
+    b: Stretch,
     offset: float,
     speed: float,
 ) -> tuple[float, float, float] | None:
@@ -220,8 +222,8 @@ def _plain(
 
 
 def _better(
-    a: tuple[Float64Array, Float32Array],
-    b: tuple[Float64Array, Float32Array],
+    a: Stretch,
+    b: Stretch,
     offset: float,
     speed: float,
     step: float,
@@ -245,8 +247,8 @@ def _better(
 
 
 def _along(
-    a: tuple[Float64Array, Float32Array],
-    b: tuple[Float64Array, Float32Array],
+    a: Stretch,
+    b: Stretch,
     offset: float,
     speed: float,
 ) -> tuple[Int64Array, Float64Array]:
@@ -267,8 +269,8 @@ def _along(
 
 
 def _between(
-    a: tuple[Float64Array, Float32Array],
-    b: tuple[Float64Array, Float32Array],
+    a: Stretch,
+    b: Stretch,
     offset: float,
     speed: float,
 ) -> Float64Array:

@@ -84,9 +84,8 @@ def lines(
         `votes` are the mean similarity above `FLOOR`, a little less for lengths of windows of
         which there are few.
     """
-    nothing = np.zeros(0)
     if not len(rows.tracks) or not len(vectors):
-        return Lines(np.zeros(0, np.int64), nothing, nothing, nothing)
+        return Lines.none()
     ratio = (segments[:, 1] - segments[:, 0]) / window
     kinds, kind = np.unique(np.round(ratio, 3), return_inverse=True)
     slots = _even(rows, step)

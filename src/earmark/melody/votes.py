@@ -42,6 +42,11 @@ class Lines:
     ratios: Float64Array
     votes: Float64Array
 
+    @classmethod
+    def none(cls) -> Lines:
+        """No lines."""
+        return cls(np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros(0))
+
 
 def lines(
     segments: Float64Array,
@@ -73,8 +78,7 @@ def lines(
         Only lines at the beginning of tracks count.
     """
     if not tracks.size or not (tracks >= 0).any():
-        nothing = np.zeros(0)
-        return Lines(np.zeros(0, np.int64), nothing, nothing, nothing)
+        return Lines.none()
     ratio = (segments[:, 1] - segments[:, 0]) / window
     kinds, kind, count = np.unique(np.round(ratio, 3), return_inverse=True, return_counts=True)
     # Sums of many windows grow of themselves: between a sum and a mean.
